@@ -1,0 +1,225 @@
+// Growing and reading byte buffers, big-endian as in PostgreSQL's protocols.
+import { assert } from './assert.ts';
+
+/** A buffer that grows by doubling. `take()` hands out what was written and starts a new one. */
+export class ByteWriter {
+  #buffer: Buffer;
+  #length = 0;
+
+  constructor(capacity = 1024) {
+    this.#buffer = Buffer.allocUnsafeSlow(capacity);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Makes room for `bytes` more; afterwards `buffer` may be written directly from `length`, followed by `advance`. */
+  reserve(bytes: number): void {
+    const needed = this.#length + bytes;
+    if (needed <= this.#buffer.length) return;
+    const bigger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    this.#buffer.copy(bigger, 0, 0, this.#length);
+    this.#buffer = bigger;
+  }
+
+  get buffer(): Buffer {
+    return this.#buffer;
+  }
+
+  advance(bytes: number): void {
+    this.#length += bytes;
+  }
+
+  u8(value: number): this {
+    this.reserve(1);
+    this.#buffer[this.#length++] = value;
+    return this;
+  }
+
+  i16(value: number): this {
+    this.reserve(2);
+    this.#length = this.#buffer.writeInt16BE(value, this.#length);
+    return this;
+  }
+
+  i32(value: number): this {
+    this.reserve(4);
+    this.#length = this.#buffer.writeInt32BE(value, this.#length);
+    return this;
+  }
+
+  u32(value: number): this {
+    this.reserve(4);
+    this.#length = this.#buffer.writeUInt32BE(value, this.#length);
+    return this;
+  }
+
+  i64(value: bigint): this {
+    this.reserve(8);
+    this.#length = this.#buffer.writeBigInt64BE(value, this.#length);
+    return this;
+  }
+
+  u64(value: bigint): this {
+    this.reserve(8);
+    this.#length = this.#buffer.writeBigUInt64BE(value, this.#length);
+    return this;
+  }
+
+  f32(value: number): this {
+    this.reserve(4);
+    this.#length = this.#buffer.writeFloatBE(value, this.#length);
+    return this;
+  }
+
+  f64(value: number): this {
+    this.reserve(8);
+    this.#length = this.#buffer.writeDoubleBE(value, this.#length);
+    return this;
+  }
+
+  bytes(source: Uint8Array, start = 0, end = source.length): this {
+    const count = end - start;
+    this.reserve(count);
+    // A loop beats set() for the short values that most fields are.
+    if (count < 24) {
+      const buffer = this.#buffer;
+      let at = this.#length;
+      for (let i = start; i < end; i++) buffer[at++] = source[i] as number;
+    } else {
+      this.#buffer.set(start === 0 && end === source.length ? source : source.subarray(start, end), this.#length);
+    }
+    this.#length += count;
+    return this;
+  }
+
+  /** UTF-8 text. */
+  text(value: string): this {
+    this.reserve(value.length * 3);
+    this.#length += this.#buffer.write(value, this.#length, 'utf8');
+    return this;
+  }
+
+  /** UTF-8 text with a terminating zero byte. */
+  cstring(value: string): this {
+    return this.text(value).u8(0);
+  }
+
+  /** Overwrites four bytes written before, e.g. a length that is known only now. */
+  patchI32(at: number, value: number): void {
+    assert(at + 4 <= this.#length, 'patch past the end');
+    this.#buffer.writeInt32BE(value, at);
+  }
+
+  /** What was written since `from`, still owned by the writer. */
+  view(from = 0): Buffer {
+    return this.#buffer.subarray(from, this.#length);
+  }
+
+  /** Drops what was written after `length`. */
+  truncate(length = 0): void {
+    assert(length <= this.#length, 'truncate past the end');
+    this.#length = length;
+  }
+
+  /** Hands over the bytes (no copy) and starts an empty buffer of about the same size. */
+  take(): Buffer {
+    const out = this.#buffer.subarray(0, this.#length);
+    this.#buffer = Buffer.allocUnsafeSlow(Math.max(1024, Math.min(this.#buffer.length, 1 << 20)));
+    this.#length = 0;
+    return out;
+  }
+}
+
+/** Reads big-endian values in order. Reading past the end throws RangeError, which codecs turn into a MillraceError with context. */
+export class ByteReader {
+  readonly bytes: Buffer;
+  at: number;
+
+  constructor(bytes: Uint8Array, at = 0) {
+    this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.at = at;
+  }
+
+  get left(): number {
+    return this.bytes.length - this.at;
+  }
+
+  u8(): number {
+    const value = this.bytes.readUInt8(this.at);
+    this.at += 1;
+    return value;
+  }
+
+  i16(): number {
+    const value = this.bytes.readInt16BE(this.at);
+    this.at += 2;
+    return value;
+  }
+
+  u16(): number {
+    const value = this.bytes.readUInt16BE(this.at);
+    this.at += 2;
+    return value;
+  }
+
+  i32(): number {
+    const value = this.bytes.readInt32BE(this.at);
+    this.at += 4;
+    return value;
+  }
+
+  u32(): number {
+    const value = this.bytes.readUInt32BE(this.at);
+    this.at += 4;
+    return value;
+  }
+
+  i64(): bigint {
+    const value = this.bytes.readBigInt64BE(this.at);
+    this.at += 8;
+    return value;
+  }
+
+  u64(): bigint {
+    const value = this.bytes.readBigUInt64BE(this.at);
+    this.at += 8;
+    return value;
+  }
+
+  f32(): number {
+    const value = this.bytes.readFloatBE(this.at);
+    this.at += 4;
+    return value;
+  }
+
+  f64(): number {
+    const value = this.bytes.readDoubleBE(this.at);
+    this.at += 8;
+    return value;
+  }
+
+  /** The next `count` bytes, not copied. */
+  take(count: number): Buffer {
+    if (count < 0 || count > this.left) throw new RangeError(`${count} bytes wanted, ${this.left} left`);
+    const out = this.bytes.subarray(this.at, this.at + count);
+    this.at += count;
+    return out;
+  }
+
+  text(count: number): string {
+    if (count < 0 || count > this.left) throw new RangeError(`${count} bytes wanted, ${this.left} left`);
+    const out = this.bytes.toString('utf8', this.at, this.at + count);
+    this.at += count;
+    return out;
+  }
+
+  cstring(): string {
+    const end = this.bytes.indexOf(0, this.at);
+    if (end < 0) throw new RangeError('unterminated string');
+    const out = this.bytes.toString('utf8', this.at, end);
+    this.at = end + 1;
+    return out;
+  }
+}

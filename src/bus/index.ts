@@ -1,0 +1,2 @@
+// bus: where changes wait between a source and its consumers. The ChangeStream port, and its implementation on our own log.
+export { AbandonedTransaction, type ChangeStream, type StreamReader } from './stream.ts';

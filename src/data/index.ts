@@ -1,0 +1,11 @@
+// data: the nouns. Relations, batches in their bytes, runs of transactions, positions, epochs, names. No I/O.
+export { batchBytes, BatchBuilder, Before, Format, NULL_FIELD, Op, opNames, UNCHANGED_FIELD, type Batch, type RowBlock } from './batch.ts';
+export { asEpoch, type Epoch } from './epoch.ts';
+export {
+  displayIdent, nearestName, parseTablePattern, quoteIdent, quoteLiteral, quoteTable, selects, snakeCase, splitName, tableAddress,
+  type TableName, type TablePattern,
+} from './names.ts';
+export { asLsn, asPosition, formatLsn, parseLsn, type Lsn, type Position, type SourceIdentity } from './position.ts';
+export { baseType, type Column, type PgType, type Relation, type ReplicaIdentity } from './relation.ts';
+export { batchFrom, firstRowFrom, runAfter, runBytes, runRows, transactionOf, type Run, type Transaction, type Truncate } from './run.ts';
+export { fieldOf, locateFields } from './tuple.ts';

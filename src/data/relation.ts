@@ -1,0 +1,54 @@
+// Types, columns and relations: the shape of a table at one moment of its source.
+import type { TableName } from './names.ts';
+
+/** A PostgreSQL type, resolved far enough to read and write its values. */
+export interface PgType {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: 'base' | 'enum' | 'domain' | 'array' | 'composite' | 'range' | 'multirange' | 'pseudo';
+  /** Array: the element. Range: the subtype. Multirange: the range. */
+  readonly element?: PgType;
+  /** Domain: the type beneath it. */
+  readonly base?: PgType;
+  /** Domain: the typmod of the type beneath it. */
+  readonly baseTypmod?: number;
+  /** Enum: the labels in order. */
+  readonly labels?: readonly string[];
+  /** Composite: the attributes in order. */
+  readonly attributes?: readonly { readonly name: string; readonly type: PgType; readonly typmod: number }[];
+  /** Whether the type and everything inside it has binary send and receive functions. */
+  readonly binary: boolean;
+}
+
+export interface Column {
+  readonly name: string;
+  readonly type: PgType;
+  /** PostgreSQL's type modifier, −1 if none. */
+  readonly typmod: number;
+  /** The type as SQL writes it, e.g. `numeric(10,2)`, `sales.status`, `text[]`; valid with an empty search_path. */
+  readonly typeText: string;
+  readonly notNull: boolean;
+}
+
+/** What an update or delete tells about the old row. */
+export type ReplicaIdentity = 'default' | 'index' | 'full' | 'nothing';
+
+/** A table with its columns as the stream has them (dropped, unpublished and left-out columns are absent). Immutable; a new shape is a new Relation. */
+export interface Relation extends TableName {
+  /** The table's OID at the source. */
+  readonly oid: number;
+  readonly columns: readonly Column[];
+  readonly identity: ReplicaIdentity;
+  /** Indexes of the columns that identify a row: those of the replica identity, or of the primary key under `full`. Empty: none. */
+  readonly key: readonly number[];
+  /** A hash of everything above: equal versions are equal shapes. */
+  readonly version: string;
+}
+
+/** The type beneath all domains. */
+export function baseType(type: PgType): PgType {
+  let at = type;
+  while (at.kind === 'domain' && at.base) at = at.base;
+  return at;
+}

@@ -1,0 +1,3 @@
+// flow: epochs, and the ports that sources and sinks implement.
+export type { RunSink, Snapshot, Source, SourceState } from './source.ts';
+export type { Committed, ConsumerPosition, TransactionalSink } from './sink.ts';

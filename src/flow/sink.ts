@@ -1,0 +1,30 @@
+// The port of a transactional sink (guarantee A): rows and positions of one epoch commit together, fenced, or not at all.
+import type { Epoch, Position, SourceIdentity } from '../data/index.ts';
+
+/** What one consumer has of one source (`part`). */
+export interface ConsumerPosition {
+  readonly part: string;
+  readonly epoch: Epoch;
+  readonly position: Position;
+  readonly identity: SourceIdentity;
+}
+
+export interface Committed {
+  /** Rows inserted, updated or deleted. */
+  readonly rows: number;
+  /** Rows that were refused and kept as dead letters in this commit. */
+  readonly deadLetters: number;
+}
+
+/** `Step` is what the sink can apply in order: for tables, the folded writes of some runs, or a truncate. */
+export interface TransactionalSink<Step> {
+  /** Takes over the consumer: raises the fence (waiting for a pending commit of a predecessor), then reads its positions. */
+  open(): Promise<readonly ConsumerPosition[]>;
+  /**
+   * Applies steps in order and commits them with the position; an epoch without steps only moves the position. A failure leaves nothing
+   * behind. The outcome of a broken COMMIT is found out by reading the position again under a new fence. Throws FENCED when another
+   * process has taken over, a retriable error when trying again may help.
+   */
+  commit(part: string, position: Position, steps: readonly Step[]): Promise<Committed>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,53 @@
+// The port of a source: what capture needs of a system to take snapshots of its tables and follow its commits.
+import type { Batch, Position, Relation, Run, SourceIdentity, TableName } from '../data/index.ts';
+
+export interface Source {
+  readonly name: string;
+
+  /** Connects, checks what must hold (settings, privileges, identity), finds the tables. Throws MillraceError with the mend. */
+  open(): Promise<SourceState>;
+
+  /**
+   * Follows the commits from `from` on, handing runs to `sink` in order, until `signal` aborts (then it returns) or the connection breaks
+   * (then it throws a retriable MillraceError). `sink.ready()` is awaited before more is read: that is the backpressure.
+   */
+  stream(from: Position, sink: RunSink, signal: AbortSignal): Promise<void>;
+
+  /** Tells the source that everything before `position` may be forgotten. Sent with the next status message. */
+  acknowledge(position: Position): void;
+
+  /** A consistent cut of tables whose place in the stream is known exactly. */
+  snapshot(tables: readonly TableName[], signal: AbortSignal): Promise<Snapshot>;
+
+  /** Where the source's log ends now. */
+  end(): Promise<Position>;
+
+  formatPosition(position: Position): string;
+  parsePosition(text: string): Position;
+
+  close(): Promise<void>;
+}
+
+export interface SourceState {
+  readonly identity: SourceIdentity;
+  /** Everything at or after this position can still be sent. */
+  readonly oldest: Position;
+  /** The tables that the project selects, as they are now. */
+  readonly relations: readonly Relation[];
+}
+
+export interface RunSink {
+  run(run: Run): void;
+  ready(): Promise<void>;
+}
+
+/** Rows that committed before `position` are in it, later ones are not: a consumer loads it, then skips transactions that end at or before `position`. */
+export interface Snapshot {
+  readonly position: Position;
+  readonly relations: readonly Relation[];
+  /** The rows of a table as batches of op `read`, about 256 kB each, all columns in the relation's order. */
+  read(relation: Relation, signal: AbortSignal): AsyncIterable<Batch>;
+  /** Estimated rows, for progress; −1 unknown. */
+  estimate(relation: Relation): number;
+  close(): Promise<void>;
+}
