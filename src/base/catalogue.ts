@@ -58,6 +58,7 @@ export const catalogue = {
   TARGET_MISMATCH: entry('The target table does not fit what would be written to it.', 'change the table or the rule; `millrace plan --sql` prints the DDL'),
   TARGET_DDL_REFUSED: entry('A change of the target\'s schema is pending and --no-ddl forbids it.', 'apply the DDL that `millrace plan --sql` prints; Millrace goes on when it is there', true),
   FENCED: entry('Another process has taken over this replica.', 'nothing, if that was wanted; else stop the other process'),
+  VALUE_INVALID: entry('A value is not one of its column\'s type, so it cannot be written without changing it.', 'mend the transform or the rule that makes the value'),
   ROW_REJECTED: entry('The target refused a row.', 'see it with `millrace dead show ID`, mend the cause, then `millrace dead replay ID`'),
   ROW_MISSING: entry('An update carries only a part of the row, and the target has no row to complete it.', 'run `millrace resync TABLE`, or replay the dead letter after the row is there'),
   TARGET_BUSY: entry('The target refused for a reason that passes: a lock, a timeout, a deadlock, a restart.', 'nothing: Millrace tries again', true),

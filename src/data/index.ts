@@ -9,3 +9,8 @@ export { asLsn, asPosition, formatLsn, parseLsn, type Lsn, type Position, type S
 export { baseType, type Column, type PgType, type Relation, type ReplicaIdentity } from './relation.ts';
 export { batchFrom, firstRowFrom, runAfter, runBytes, runRows, transactionOf, type Run, type Transaction, type Truncate } from './run.ts';
 export { fieldOf, locateFields } from './tuple.ts';
+export { CalendarDate, TimeOfDay } from './values/calendar-date.ts';
+export { Decimal } from './values/decimal.ts';
+export { Interval } from './values/interval.ts';
+export { JsonNull, Unchanged, type Json } from './values/marks.ts';
+export { Timestamp, type TimestampKind } from './values/timestamp.ts';
