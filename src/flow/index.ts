@@ -1,3 +1,4 @@
 // flow: epochs, and the ports that sources and sinks implement.
 export type { RunSink, Snapshot, Source, SourceState } from './source.ts';
 export type { Committed, ConsumerPosition, TransactionalSink } from './sink.ts';
+export type { TableStep, TableTruncate, TableWrite, TargetColumn, TargetTable } from './table-write.ts';

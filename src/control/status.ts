@@ -1,0 +1,67 @@
+// The state of a running project, as `/status`, `millrace status --json` and the views in the terminal show it.
+
+export type State = 'starting' | 'snapshot' | 'streaming' | 'retrying' | 'paused' | 'stopped' | 'failed';
+
+/** `reason` and `next` are there for retrying, paused, stopped and failed. */
+export interface Condition {
+  readonly state: State;
+  readonly reason?: string;
+  /** What to do next: a command or a SQL statement. */
+  readonly next?: string;
+}
+
+export interface TableStatus extends Condition {
+  readonly snapshotRows: number;
+  readonly changes: number;
+}
+
+export interface SourceStatus extends Condition {
+  /** What has been received, in the source's own notation (0/16B3748); null before the first. */
+  readonly position: string | null;
+  readonly lagBytes: number;
+  readonly lagMs: number;
+  readonly tables: Readonly<Record<string, TableStatus>>;
+}
+
+export interface ReplicaStatus extends Condition {
+  readonly position: string | null;
+  readonly lagBytes: number;
+  readonly lagMs: number;
+  readonly rows: number;
+  readonly deadLetters: number;
+}
+
+export interface ProjectStatus {
+  readonly sources: Readonly<Record<string, SourceStatus>>;
+  readonly replicas: Readonly<Record<string, ReplicaStatus>>;
+}
+
+/** A project that runs in this process. */
+export interface Running {
+  status(): ProjectStatus;
+  /** Prometheus text. */
+  metrics(): string;
+  /** Resolves when every replica has applied what had committed at its source when this was called. */
+  caughtUp(): Promise<void>;
+  pause(replica: string): Promise<void>;
+  resume(replica: string): Promise<void>;
+  /** Reads tables of a replica again from a new snapshot while it runs; all of them when none is named ("public.orders": the source's name). */
+  resync(replica: string, tables: readonly string[]): Promise<void>;
+  /**
+   * Lets the replica stop exactly behind the last transaction that ends at or before `position` (the source's notation) and keeps it there
+   * until `release` or for at most `ms`; resolves when it stands there. For `verify`.
+   */
+  hold(replica: string, position: string, ms: number): Promise<void>;
+  release(replica: string): void;
+  /** Drains and closes everything; never takes longer than 10 s. */
+  stop(): Promise<void>;
+  /** Resolves when the project has stopped by itself or by `stop`; rejects when everything failed. */
+  readonly ended: Promise<void>;
+}
+
+export interface RunOptions {
+  /** Names of replicas (and their sources) to run; all when absent. */
+  readonly only?: readonly string[];
+  /** Whether the target's schema may be changed; `up --no-ddl` sets false. */
+  readonly ddl?: boolean;
+}

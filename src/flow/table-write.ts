@@ -1,0 +1,44 @@
+// What a transactional sink for tables is given: steps, each either the rows of one run (for several target tables) or a truncate.
+import type { Batch, PgType, TableName } from '../data/index.ts';
+
+/** A column as the rows carry it. The sink casts when the target's real column has another type. */
+export interface TargetColumn {
+  readonly name: string;
+  readonly type: PgType;
+  readonly typmod: number;
+  /** As SQL writes it, valid with an empty search_path. */
+  readonly typeText: string;
+  readonly notNull: boolean;
+}
+
+export interface TargetTable extends TableName {
+  readonly columns: readonly TargetColumn[];
+  /** Indexes of the columns that identify a row. Empty: rows have no identity (append only, or found by their full old row). */
+  readonly key: readonly number[];
+}
+
+/**
+ * Changes of one source relation for one target table. Rows stay in the batch's own layout; target column i is the batch's field `fields[i]`.
+ * An update whose row is whole means "this row is there afterwards"; one with unchanged fields needs the row to be there.
+ * A change of the key shows as a key in `before` that differs from the one in `after`.
+ */
+export interface TableWrite {
+  readonly target: TargetTable;
+  /** Where the rows come from, for dead letters and messages. */
+  readonly from: TableName;
+  readonly batch: Batch;
+  readonly fields: Int32Array;
+  /** The rows of the batch that count, ascending; undefined: all. */
+  readonly rows?: Uint32Array;
+}
+
+export interface TableTruncate {
+  readonly targets: readonly TargetTable[];
+  readonly cascade: boolean;
+  readonly restartIdentity: boolean;
+}
+
+/** Rows of one run; their `seqs` order them across tables. Steps are applied in order, rows of a step never before rows of an earlier one. */
+export type TableStep =
+  | { readonly kind: 'rows'; readonly writes: readonly TableWrite[] }
+  | { readonly kind: 'truncate'; readonly truncate: TableTruncate };

@@ -1,0 +1,460 @@
+// A connection to PostgreSQL that pipelines: every call writes at once and returns a promise; answers are matched in order. It speaks the
+// simple and the extended protocol, COPY in both directions and COPY BOTH (replication). Protocol 3.0, after PostgreSQL's documentation,
+// chapters "Frontend/Backend Protocol".
+//
+// Errors: a statement that fails rejects with PgError; statements behind it go on (inside a transaction block they fail with 25P02).
+// A broken connection rejects everything that is outstanding with MillraceError CONNECTION_LOST.
+import type { Socket } from 'node:net';
+import { assert, ByteReader, ByteWriter, MillraceError } from '../../base/index.ts';
+import { md5Answer, Scram } from './auth.ts';
+import { describePgError, PgError, readErrorFields } from './errors.ts';
+import { MessageReader } from './framing.ts';
+import { openSocket } from './socket.ts';
+import { type ConnectOptions, displayTarget } from './url.ts';
+
+/** The outcome of one statement. Values are in the format that was asked for: text for `query` and `rows`. */
+export interface Result {
+  /** The command tag, e.g. `INSERT 0 5`, `ROLLBACK`. */
+  readonly tag: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (Buffer | null)[])[];
+}
+
+/** The number of rows in a command tag. */
+export const tagCount = (tag: string): number => Number(/(\d+)$/.exec(tag)?.[1] ?? 0);
+
+/** A statement on its way: receives the server's messages up to ReadyForQuery. */
+interface Request {
+  message(type: number, body: Buffer): void;
+  /** ReadyForQuery: everything was answered. */
+  done(): void;
+  fail(error: Error): void;
+}
+
+const code = (letter: string): number => letter.charCodeAt(0);
+const M = {
+  authentication: code('R'), parameterStatus: code('S'), keyData: code('K'), ready: code('Z'), error: code('E'), notice: code('N'),
+  notification: code('A'), rowDescription: code('T'), dataRow: code('D'), complete: code('C'), empty: code('I'), copyIn: code('G'),
+  copyOut: code('H'), copyBoth: code('W'), copyData: code('d'), copyDone: code('c'), negotiate: code('v'),
+} as const;
+
+export interface CopyBoth {
+  /** Sends one CopyData message. */
+  write(bytes: Buffer): void;
+  /** Stops and resumes reading from the socket: backpressure. */
+  pause(): void;
+  resume(): void;
+  /** Resolves when the server ends the stream, rejects when it fails or the connection breaks. */
+  readonly ended: Promise<void>;
+}
+
+export class PgConnection {
+  readonly options: ConnectOptions;
+  /** The server's reported settings, e.g. server_version. */
+  readonly parameters = new Map<string, string>();
+  pid = 0;
+  onNotice: ((fields: ReadonlyMap<string, string>) => void) | undefined;
+  onNotification: ((channel: string, payload: string) => void) | undefined;
+  /** Called once when the connection ends, whoever ended it. */
+  onClose: (() => void) | undefined;
+  /** Bytes received so far. */
+  bytesIn = 0;
+
+  readonly #socket: Socket;
+  readonly #out = new ByteWriter(4096);
+  readonly #requests: Request[] = [];
+  #flushing = false;
+  #broken: MillraceError | undefined;
+  readonly #prepared = new Set<string>();
+
+  private constructor(socket: Socket, options: ConnectOptions) {
+    this.#socket = socket;
+    this.options = options;
+    const reader = new MessageReader((type, body) => this.#message(type, body));
+    socket.on('data', (chunk: Buffer) => {
+      this.bytesIn += chunk.length;
+      try {
+        reader.feed(chunk);
+      } catch (error) {
+        this.#break(error instanceof MillraceError ? error : new MillraceError('PROTOCOL_VIOLATION', String(error), { where: this.where, cause: error }));
+      }
+    });
+    socket.on('error', (error) => this.#break(new MillraceError('CONNECTION_LOST', error.message, { where: this.where, cause: error })));
+    socket.on('close', () => this.#break(new MillraceError('CONNECTION_LOST', 'the server closed the connection', { where: this.where })));
+  }
+
+  /** Connects and authenticates. `settings` are sent with the startup message (replication: 'database' makes a replication connection). */
+  static async connect(options: ConnectOptions, settings: Readonly<Record<string, string>> = {}): Promise<PgConnection> {
+    const connection = new PgConnection(await openSocket(options), options);
+    try {
+      await connection.#startup(settings);
+    } catch (error) {
+      connection.destroy();
+      throw describePgError(error, connection.where);
+    }
+    return connection;
+  }
+
+  get where(): string {
+    return displayTarget(this.options);
+  }
+
+  get closed(): boolean {
+    return this.#broken !== undefined;
+  }
+
+  /** Major version of the server, e.g. 18. */
+  get major(): number {
+    return Number.parseInt(this.parameters.get('server_version') ?? '0', 10);
+  }
+
+  /** Runs SQL by the simple protocol; several statements separated by `;` give several results. */
+  query(sql: string): Promise<readonly Result[]> {
+    return new Promise((resolve, reject) => {
+      this.#send(new StatementRequest(resolve, reject));
+      this.#frame('Q', (out) => out.cstring(sql));
+    });
+  }
+
+  /** Rows of one statement as objects of text values, with text parameters $1, $2, … (types inferred by the server). */
+  async rows<T extends Record<string, string | null>>(sql: string, params: readonly (string | null)[] = []): Promise<T[]> {
+    const result = await this.execute('', sql, params.map((value) => (value === null ? null : Buffer.from(value))), { binary: false });
+    return result.rows.map((row) => Object.fromEntries(result.columns.map((name, i) => [name, row[i] === null ? null : (row[i] as Buffer).toString()]))) as T[];
+  }
+
+  /**
+   * Runs one statement by the extended protocol. A named statement is parsed only the first time. Parameters are in binary form when `binary`
+   * is set (then `types`, their OIDs, should be given), results always in text form.
+   */
+  execute(
+    name: string, sql: string, params: readonly (Buffer | null)[], options: { binary: boolean; types?: readonly number[] } = { binary: true },
+  ): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#send(
+        new StatementRequest(
+          (results) => resolve(results[0] ?? { tag: '', columns: [], rows: [] }),
+          (error) => {
+            this.#prepared.delete(name);
+            reject(error);
+          },
+        ),
+      );
+      if (name === '' || !this.#prepared.has(name)) {
+        if (name !== '') this.#frame('C', (out) => out.u8(code('S')).cstring(name));
+        this.#frame('P', (out) => {
+          out.cstring(name).cstring(sql).i16(options.types?.length ?? 0);
+          for (const oid of options.types ?? []) out.u32(oid);
+        });
+        this.#prepared.add(name);
+      }
+      this.#frame('B', (out) => {
+        out.cstring('').cstring(name).i16(1).i16(options.binary ? 1 : 0).i16(params.length);
+        for (const value of params) {
+          if (value === null) out.i32(-1);
+          else out.i32(value.length).bytes(value);
+        }
+        out.i16(0);
+      });
+      this.#frame('D', (out) => out.u8(code('P')).cstring(''));
+      this.#frame('E', (out) => out.cstring('').i32(0));
+      this.#frame('S', () => undefined);
+    });
+  }
+
+  /**
+   * COPY … FROM STDIN with everything that is to be sent, without waiting for the server's go-ahead (it drops the data if the COPY is refused).
+   * Chunks are written as they are; each becomes one CopyData message. Resolves with the number of rows.
+   */
+  copyIn(sql: string, chunks: Iterable<Buffer>): Promise<number> {
+    const copy = this.startCopyIn(sql);
+    for (const chunk of chunks) copy.write(chunk);
+    return copy.done();
+  }
+
+  /** COPY … FROM STDIN in pieces. Nothing else may be sent on this connection before `done` or `fail`. Await `ready()` between big writes. */
+  startCopyIn(sql: string): { write(bytes: Buffer): void; ready(): Promise<void>; done(): Promise<number>; fail(reason: string): Promise<void> } {
+    const outcome = this.query(sql);
+    outcome.catch(() => undefined); // reported by done()
+    return {
+      write: (bytes) => {
+        this.#out.u8(M.copyData).i32(bytes.length + 4);
+        if (bytes.length < 4096) this.#out.bytes(bytes);
+        else {
+          this.flush();
+          this.#socket.write(bytes);
+        }
+        if (this.#out.length > 1 << 16) this.flush();
+        else this.#flushSoon();
+      },
+      ready: () => this.drained(),
+      done: async () => {
+        this.#frame('c', () => undefined);
+        return tagCount((await outcome).at(-1)?.tag ?? '');
+      },
+      fail: async (reason) => {
+        this.#frame('f', (out) => out.cstring(reason));
+        await outcome.catch(() => undefined);
+      },
+    };
+  }
+
+  /** COPY … TO STDOUT: the CopyData bodies, with backpressure. Ending the loop early breaks the connection. */
+  async *copyOut(sql: string): AsyncGenerator<Buffer, void, undefined> {
+    const queue: Buffer[] = [];
+    let bytes = 0;
+    let state = 'running' as 'running' | 'done';
+    let failure: Error | undefined;
+    let wake: (() => void) | undefined;
+    const end = (error?: Error): void => {
+      state = 'done';
+      failure = error;
+      wake?.();
+    };
+    const statement = new StatementRequest(() => end(), end);
+    statement.onCopyData = (body) => {
+      queue.push(body);
+      bytes += body.length;
+      if (bytes > 1 << 20) this.#socket.pause();
+      wake?.();
+    };
+    this.#send(statement);
+    this.#frame('Q', (out) => out.cstring(sql));
+    try {
+      for (;;) {
+        while (queue.length > 0) {
+          const batch = queue.length === 1 ? (queue[0] as Buffer) : Buffer.concat(queue);
+          queue.length = 0;
+          bytes = 0;
+          this.#socket.resume();
+          yield batch;
+        }
+        if (state === 'done') break;
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      if (state === 'running') this.destroy();
+    }
+    if (failure) throw failure;
+  }
+
+  /** Starts a replication stream; `onData` gets each CopyData body. Resolves once the server has switched to COPY BOTH. */
+  copyBoth(sql: string, onData: (body: Buffer) => void): Promise<CopyBoth> {
+    return new Promise((resolve, reject) => {
+      let started = false;
+      let finish: () => void;
+      let fail: (error: Error) => void;
+      const ended = new Promise<void>((ok, bad) => ([finish, fail] = [ok, bad]));
+      ended.catch(() => undefined);
+      const statement = new StatementRequest(() => finish(), (error) => (started ? fail(error) : reject(error)));
+      statement.onCopyData = onData;
+      statement.onCopyBoth = () => {
+        started = true;
+        resolve({
+          write: (bytes) => this.#frame('d', (out) => out.bytes(bytes)),
+          pause: () => this.#socket.pause(),
+          resume: () => this.#socket.resume(),
+          ended,
+        });
+      };
+      this.#send(statement);
+      this.#frame('Q', (out) => out.cstring(sql));
+    });
+  }
+
+  /** Sends what is buffered now; otherwise it goes out at the end of the current turn. */
+  flush(): void {
+    this.#flushing = false;
+    if (this.#out.length > 0 && !this.#broken) this.#socket.write(this.#out.take());
+  }
+
+  /** Resolves when the socket's own buffer is no longer full. */
+  async drained(): Promise<void> {
+    this.flush();
+    while (this.#socket.writableNeedDrain && !this.#broken) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.#socket.off('drain', done);
+          this.#socket.off('close', done);
+          resolve();
+        };
+        this.#socket.once('drain', done);
+        this.#socket.once('close', done);
+      });
+    }
+  }
+
+  /** Ends the session politely. */
+  async close(): Promise<void> {
+    if (this.#broken) return;
+    const gone = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+    this.#frame('X', () => undefined);
+    this.flush();
+    this.#socket.end();
+    const timer = setTimeout(() => this.#socket.destroy(), 1000);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  /** Ends the session at once; outstanding statements reject. */
+  destroy(): void {
+    this.#break(new MillraceError('CONNECTION_LOST', 'the connection was closed', { where: this.where }));
+  }
+
+  #send(request: Request): void {
+    if (this.#broken) request.fail(this.#broken);
+    else this.#requests.push(request);
+  }
+
+  #frame(type: string, body: (out: ByteWriter) => unknown): void {
+    const start = this.#out.length;
+    this.#out.u8(code(type)).i32(0);
+    body(this.#out);
+    this.#out.patchI32(start + 1, this.#out.length - start - 1);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => this.flush());
+  }
+
+  #message(type: number, body: Buffer): void {
+    if (this.#broken) return;
+    if (type === M.parameterStatus) {
+      const reader = new ByteReader(body);
+      this.parameters.set(reader.cstring(), reader.cstring());
+    } else if (type === M.notice) this.onNotice?.(readErrorFields(body));
+    else if (type === M.notification) {
+      const reader = new ByteReader(body, 4);
+      this.onNotification?.(reader.cstring(), reader.cstring());
+    } else if (type === M.keyData) this.pid = body.readInt32BE(0);
+    else if (type === M.ready) this.#requests.shift()?.done();
+    else if (type === M.error && this.#requests.length === 0) {
+      const error = new PgError(readErrorFields(body));
+      this.#break(new MillraceError('CONNECTION_LOST', error.message, { where: this.where, cause: error }));
+    } else this.#requests[0]?.message(type, body);
+  }
+
+  #break(error: MillraceError): void {
+    if (this.#broken) return;
+    this.#broken = error;
+    this.#socket.destroy();
+    for (const request of this.#requests.splice(0)) request.fail(error);
+    this.onClose?.();
+  }
+
+  async #startup(settings: Readonly<Record<string, string>>): Promise<void> {
+    const { user, password, database } = this.options;
+    const all = { user, database, client_encoding: 'UTF8', ...this.options.settings, ...settings };
+    let scram: Scram | undefined;
+    const secret = (): string => {
+      if (password === undefined) throw new MillraceError('AUTH_FAILED', `the server asks for a password for user "${user}"`, { where: this.where });
+      return password;
+    };
+    const authenticate = async (body: Buffer): Promise<void> => {
+      const kind = body.readInt32BE(0);
+      if (kind === 3) this.#frame('p', (out) => out.cstring(secret()));
+      else if (kind === 5) this.#frame('p', (out) => out.cstring(md5Answer(user, secret(), body.subarray(4, 8))));
+      else if (kind === 10) {
+        if (!body.subarray(4).toString().split('\0').includes('SCRAM-SHA-256')) {
+          throw new MillraceError('AUTH_FAILED', 'the server asks for an authentication method that is not supported', { where: this.where, retriable: false });
+        }
+        scram = new Scram(secret());
+        const first = scram.first();
+        this.#frame('p', (out) => out.cstring('SCRAM-SHA-256').i32(first.length).text(first));
+      } else if (kind === 11) {
+        const answer = await scram?.answer(body.toString('utf8', 4));
+        this.#frame('p', (out) => out.text(answer ?? ''));
+      } else if (kind === 12) scram?.check(body.toString('utf8', 4));
+      else if (kind !== 0) {
+        throw new MillraceError('AUTH_FAILED', `authentication method ${kind} is not supported`, { where: this.where, retriable: false });
+      }
+    };
+    const timer = setTimeout(
+      () => this.#break(new MillraceError('CONNECT_FAILED', 'the server did not finish the start of the session in time', { where: this.where })),
+      this.options.connectTimeoutMs,
+    );
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#send({
+          message: (type, body) => {
+            if (type === M.error) reject(new PgError(readErrorFields(body)));
+            else if (type === M.authentication) authenticate(body).catch(reject);
+            else if (type !== M.negotiate) reject(new MillraceError('PROTOCOL_VIOLATION', `unexpected message ${type} at the start`, { where: this.where }));
+          },
+          done: resolve,
+          fail: reject,
+        });
+        const start = this.#out.length;
+        this.#out.i32(0).i32(196608);
+        for (const [name, value] of Object.entries(all)) this.#out.cstring(name).cstring(value);
+        this.#out.u8(0);
+        this.#out.patchI32(start, this.#out.length - start);
+        this.#flushSoon();
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Gathers the results of a simple query or one extended statement. */
+class StatementRequest implements Request {
+  onCopyData: ((body: Buffer) => void) | undefined;
+  onCopyBoth: (() => void) | undefined;
+  readonly #resolve: (results: Result[]) => void;
+  readonly #reject: (error: Error) => void;
+  readonly #results: Result[] = [];
+  #columns: string[] = [];
+  #rows: (Buffer | null)[][] = [];
+  #error: PgError | undefined;
+
+  constructor(resolve: (results: Result[]) => void, reject: (error: Error) => void) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  message(type: number, body: Buffer): void {
+    if (type === M.copyData) this.onCopyData?.(body);
+    else if (type === M.dataRow) this.#rows.push(readRow(body));
+    else if (type === M.rowDescription) this.#columns = readColumns(body);
+    else if (type === M.complete) {
+      this.#results.push({ tag: body.toString('utf8', 0, body.length - 1), columns: this.#columns, rows: this.#rows });
+      this.#columns = [];
+      this.#rows = [];
+    } else if (type === M.error) this.#error ??= new PgError(readErrorFields(body));
+    else if (type === M.copyBoth) this.onCopyBoth?.();
+    // ParseComplete, BindComplete, CloseComplete, NoData, CopyIn/Out responses, CopyDone and EmptyQuery need no action.
+  }
+
+  done(): void {
+    if (this.#error) this.#reject(this.#error);
+    else this.#resolve(this.#results);
+  }
+
+  fail(error: Error): void {
+    this.#reject(this.#error ?? error);
+  }
+}
+
+function readRow(body: Buffer): (Buffer | null)[] {
+  const reader = new ByteReader(body);
+  const row: (Buffer | null)[] = [];
+  for (let left = reader.i16(); left > 0; left--) {
+    const length = reader.i32();
+    row.push(length < 0 ? null : reader.take(length));
+  }
+  return row;
+}
+
+function readColumns(body: Buffer): string[] {
+  const reader = new ByteReader(body);
+  const names: string[] = [];
+  for (let left = reader.i16(); left > 0; left--) {
+    names.push(reader.cstring());
+    reader.take(18);
+  }
+  assert(reader.left === 0, 'row description with a tail');
+  return names;
+}

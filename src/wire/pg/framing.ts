@@ -1,0 +1,67 @@
+// Cuts the server's byte stream into messages: type byte, int32 length (counting itself), body.
+import { MillraceError } from '../../base/index.ts';
+
+const bodyBytesMax = 0x7fffffff - 5;
+
+/**
+ * Feed it chunks; it calls `onMessage(type, body)` for each whole message. A body is a slice of the chunk (valid for good, never reused by
+ * Node) unless the message spans chunks; then its bytes are gathered once.
+ */
+export class MessageReader {
+  readonly #onMessage: (type: number, body: Buffer) => void;
+  readonly #head = Buffer.alloc(5);
+  #headBytes = 0;
+  #body: Buffer | undefined;
+  #bodyBytes = 0;
+
+  constructor(onMessage: (type: number, body: Buffer) => void) {
+    this.#onMessage = onMessage;
+  }
+
+  feed(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#body) {
+        const count = Math.min(this.#body.length - this.#bodyBytes, chunk.length - at);
+        chunk.copy(this.#body, this.#bodyBytes, at, at + count);
+        this.#bodyBytes += count;
+        at += count;
+        if (this.#bodyBytes === this.#body.length) {
+          const body = this.#body;
+          this.#body = undefined;
+          this.#onMessage(this.#head[0] as number, body);
+        }
+      } else if (this.#headBytes === 0 && chunk.length - at >= 5) {
+        const length = bodyLength(chunk, at);
+        const end = at + 5 + length;
+        if (end <= chunk.length) {
+          this.#onMessage(chunk[at] as number, chunk.subarray(at + 5, end));
+          at = end;
+        } else {
+          this.#head[0] = chunk[at] as number;
+          this.#begin(length);
+          at += 5;
+        }
+      } else {
+        this.#head[this.#headBytes++] = chunk[at++] as number;
+        if (this.#headBytes === 5) {
+          this.#headBytes = 0;
+          const length = bodyLength(this.#head, 0);
+          if (length === 0) this.#onMessage(this.#head[0] as number, Buffer.alloc(0));
+          else this.#begin(length);
+        }
+      }
+    }
+  }
+
+  #begin(length: number): void {
+    this.#body = Buffer.allocUnsafeSlow(length);
+    this.#bodyBytes = 0;
+  }
+}
+
+function bodyLength(bytes: Buffer, at: number): number {
+  const length = bytes.readInt32BE(at + 1) - 4;
+  if (length < 0 || length > bodyBytesMax) throw new MillraceError('PROTOCOL_VIOLATION', `message of ${length} bytes`);
+  return length;
+}

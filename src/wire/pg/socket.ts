@@ -1,0 +1,81 @@
+// A TCP or TLS socket to a PostgreSQL server, up to the point where the startup message can be sent.
+import { readFileSync } from 'node:fs';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { MillraceError } from '../../base/index.ts';
+import { type ConnectOptions, displayTarget } from './url.ts';
+
+const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+
+/** Opens the connection and, as sslmode asks, encrypts it. */
+export async function openSocket(options: ConnectOptions): Promise<Socket> {
+  const socket = await openTcp(options);
+  if (options.sslMode === 'disable') return socket;
+  const answer = await askForTls(socket, options);
+  if (answer === 'S') return encrypt(socket, options);
+  if (options.sslMode === 'prefer') return socket;
+  socket.destroy();
+  throw new MillraceError('TLS_FAILED', 'the server does not offer TLS', { where: displayTarget(options), hint: 'turn ssl on at the server, or use sslmode=prefer' });
+}
+
+function openTcp(options: ConnectOptions): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp({ host: options.host, port: options.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 });
+    const fail = (message: string, cause?: unknown): void => {
+      socket.destroy();
+      reject(new MillraceError('CONNECT_FAILED', message, { where: displayTarget(options), cause }));
+    };
+    const timer = setTimeout(() => fail(`no answer within ${options.connectTimeoutMs / 1000} s`), options.connectTimeoutMs);
+    const onError = (error: NodeJS.ErrnoException): void => {
+      clearTimeout(timer);
+      fail(error.code === 'ECONNREFUSED' ? 'connection refused' : error.message || String(error.code), error);
+    };
+    socket.once('error', onError);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      socket.off('error', onError);
+      resolve(socket);
+    });
+  });
+}
+
+function askForTls(socket: Socket, options: ConnectOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(new MillraceError('CONNECT_FAILED', 'the server closed the connection', { where: displayTarget(options) }));
+    socket.once('error', fail);
+    socket.once('close', fail);
+    socket.once('readable', () => {
+      socket.off('error', fail);
+      socket.off('close', fail);
+      const byte = socket.read(1) as Buffer | null;
+      if (byte === null) fail();
+      else resolve(String.fromCharCode(byte[0] as number));
+    });
+    socket.write(sslRequest);
+  });
+}
+
+function encrypt(socket: Socket, options: ConnectOptions): Promise<Socket> {
+  const verifies = options.sslMode === 'verify-ca' || options.sslMode === 'verify-full' || options.sslRootCert !== undefined;
+  const tls: ConnectionOptions = {
+    socket,
+    rejectUnauthorized: verifies,
+    ...(isIP(options.host) ? {} : { servername: options.host }),
+    ...(options.sslRootCert ? { ca: readFileSync(options.sslRootCert) } : {}),
+    ...(options.sslCert ? { cert: readFileSync(options.sslCert) } : {}),
+    ...(options.sslKey ? { key: readFileSync(options.sslKey) } : {}),
+    ...(options.sslMode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
+  };
+  return new Promise((resolve, reject) => {
+    const secure = connectTls(tls);
+    const fail = (error: Error): void => {
+      secure.destroy();
+      reject(new MillraceError('TLS_FAILED', error.message, { where: displayTarget(options), cause: error }));
+    };
+    secure.once('error', fail);
+    secure.once('secureConnect', () => {
+      secure.off('error', fail);
+      resolve(secure);
+    });
+  });
+}
