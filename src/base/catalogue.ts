@@ -14,6 +14,9 @@ const entry = (meaning: string, next: string, retriable = false): CatalogueEntry
 export const catalogue = {
   INTERNAL: entry('Millrace met a state that its authors did not foresee.', 'please report it with the detail printed here'),
 
+  // Command line
+  USAGE: entry('The command line names a command, option or value that does not exist.', 'see `millrace --help`'),
+
   // Configuration
   CONFIG_NOT_FOUND: entry('The project folder has neither millrace.yaml nor millrace.config.ts.', 'run `millrace init`, or name the folder with --project DIR'),
   CONFIG_SYNTAX: entry('The configuration file is not valid YAML (or TypeScript).', 'mend the line that is shown'),
