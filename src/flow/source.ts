@@ -32,6 +32,8 @@ export interface SourceState {
   readonly identity: SourceIdentity;
   /** Everything at or after this position can still be sent. */
   readonly oldest: Position;
+  /** Whether the source's memory for us (the slot) was made just now, so that nothing before `oldest` is known to it. */
+  readonly fresh: boolean;
   /** The tables that the project selects, as they are now. */
   readonly relations: readonly Relation[];
 }

@@ -1,0 +1,2 @@
+// codec: bytes to data and back, pure.
+export { PgoutputDecoder, type RelationMessage } from './pgoutput/decoder.ts';

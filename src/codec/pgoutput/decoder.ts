@@ -1,0 +1,222 @@
+// PostgreSQL's logical replication messages (plugin pgoutput, protocol version 1, text or binary values) → runs.
+// Format: PostgreSQL documentation, "Logical Replication Message Formats". A binary tuple becomes our tuple by leaving out one byte a field.
+import { ByteReader, type ByteWriter, MillraceError } from '../../base/index.ts';
+import { asPosition, type BatchBuilder, Before, Format, Op, type Relation, type RunBuilder } from '../../data/index.ts';
+
+/** A Relation message as it came. Types are OIDs that the source's catalog resolves. */
+export interface RelationMessage {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly identity: 'd' | 'n' | 'f' | 'i';
+  readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly typmod: number; readonly key: boolean }[];
+}
+
+/** Microseconds between 1970 and 2000, PostgreSQL's epoch. */
+const EPOCH_2000_US = 946_684_800_000_000n;
+
+const [B, C, I, U, D, T, R, K, O, N] = ['B', 'C', 'I', 'U', 'D', 'T', 'R', 'K', 'O', 'N'].map((letter) => letter.charCodeAt(0)) as number[];
+const [nullKind, unchangedKind, textKind, binaryKind] = ['n', 'u', 't', 'b'].map((letter) => letter.charCodeAt(0)) as number[];
+
+export class PgoutputDecoder {
+  readonly #runs: RunBuilder;
+  readonly #relations = new Map<number, Relation>();
+  /** Fields of each open batch whose format has been seen. */
+  readonly #seen = new WeakMap<BatchBuilder, Uint8Array>();
+  #oldStarts = new Int32Array(64);
+  #oldLengths = new Int32Array(64);
+
+  constructor(runs: RunBuilder) {
+    this.#runs = runs;
+  }
+
+  /** Says what a table of the stream is; must be called for a Relation message before the next message is decoded. */
+  define(relation: Relation): void {
+    this.#relations.set(relation.oid, relation);
+  }
+
+  /** Decodes one message. A Relation message is returned, for the caller to resolve and `define`; all others go into the runs. */
+  decode(message: Buffer): RelationMessage | undefined {
+    try {
+      return this.#decode(message);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new MillraceError('PROTOCOL_VIOLATION', `malformed logical replication message "${String.fromCharCode(message[0] ?? 0)}"`, {
+        detail: error.message, cause: error,
+      });
+    }
+  }
+
+  #decode(message: Buffer): RelationMessage | undefined {
+    const type = message[0];
+    if (type === I) {
+      const builder = this.#runs.batch(this.#relation(message.readUInt32BE(1)));
+      expectKind(message, 5, N as number);
+      const at = this.#tuple(message, 6, builder, builder.after, false);
+      expectEnd(message, at);
+      builder.add(Op.insert, this.#runs.nextSeq(), Before.none, false);
+      this.#runs.rowAdded();
+    } else if (type === U) this.#update(message);
+    else if (type === D) {
+      const builder = this.#runs.batch(this.#relation(message.readUInt32BE(1)));
+      const kind = message[5];
+      if (kind !== K && kind !== O) throw new RangeError('a delete without its old row');
+      expectEnd(message, this.#tuple(message, 6, builder, builder.before, false));
+      builder.add(Op.delete, this.#runs.nextSeq(), kind === O ? Before.full : Before.key, false);
+      this.#runs.rowAdded();
+    } else if (type === B) {
+      this.#runs.begin(message.readUInt32BE(17), asPosition(message.readBigUInt64BE(1)), message.readBigInt64BE(9) + EPOCH_2000_US);
+    } else if (type === C) {
+      if (!this.#runs.inTransaction) throw new RangeError('a commit without its beginning');
+      this.#runs.commit(asPosition(message.readBigUInt64BE(10)));
+    } else if (type === R) return readRelation(message);
+    else if (type === T) {
+      const count = message.readInt32BE(1);
+      const options = message.readUInt8(5);
+      const relations: Relation[] = [];
+      for (let i = 0; i < count; i++) relations.push(this.#relation(message.readUInt32BE(6 + i * 4)));
+      this.#inTransaction();
+      this.#runs.truncate({ relations, cascade: (options & 1) !== 0, restartIdentity: (options & 2) !== 0 });
+    }
+    // Y (type), O (origin) and M (logical message) carry nothing that a replica needs.
+    return undefined;
+  }
+
+  #relation(oid: number): Relation {
+    const relation = this.#relations.get(oid);
+    if (!relation) throw new RangeError(`a row of relation ${oid}, which was not announced`);
+    this.#inTransaction();
+    return relation;
+  }
+
+  #inTransaction(): void {
+    if (!this.#runs.inTransaction) throw new RangeError('a change outside of a transaction');
+  }
+
+  #update(message: Buffer): void {
+    const builder = this.#runs.batch(this.#relation(message.readUInt32BE(1)));
+    const kind = message[5];
+    let before: Before = Before.none;
+    let at = 5;
+    const oldFrom = builder.before.length;
+    if (kind === K || kind === O) {
+      at = this.#tuple(message, 6, builder, builder.before, false);
+      before = kind === O ? Before.full : Before.key;
+    }
+    expectKind(message, at, N as number);
+    const start = at + 1;
+    if (before === Before.full) {
+      // The old row has what the new one leaves out as unchanged.
+      this.#locateOld(builder.before.view(oldFrom), oldFrom, builder.relation.columns.length);
+      expectEnd(message, this.#tuple(message, start, builder, builder.after, true));
+      builder.add(Op.update, this.#runs.nextSeq(), before, false);
+    } else {
+      const partial = hasUnchanged(message, start);
+      expectEnd(message, this.#tuple(message, start, builder, builder.after, false));
+      builder.add(Op.update, this.#runs.nextSeq(), before, partial);
+    }
+    this.#runs.rowAdded();
+  }
+
+  /** Copies a TupleData into `out` as our tuple; with `fill`, unchanged fields come from the old row. Returns where the message goes on. */
+  #tuple(message: Buffer, start: number, builder: BatchBuilder, out: ByteWriter, fill: boolean): number {
+    const { formats, relation } = builder;
+    let seen = this.#seen.get(builder);
+    if (!seen) this.#seen.set(builder, (seen = new Uint8Array(formats.length)));
+    const count = message.readUInt16BE(start);
+    if (count !== relation.columns.length) throw new RangeError(`a row of ${count} fields for ${relation.columns.length} columns`);
+    const end = message.length;
+    // An upper bound for everything but filled fields, so that the loop below writes without checks.
+    out.reserve(end - start + count * 4);
+    let target = out.buffer;
+    let to = out.length;
+    target[to++] = count >> 8;
+    target[to++] = count & 255;
+    let at = start + 2;
+    for (let field = 0; field < count; field++) {
+      const kind = message[at++];
+      if (kind === binaryKind || kind === textKind) {
+        const format = kind === textKind ? Format.text : Format.binary;
+        if (seen[field] === 0) {
+          seen[field] = 1;
+          formats[field] = format;
+        } else if (formats[field] !== format) throw new RangeError('a column that is text and binary in turn');
+        if (at + 4 > end) throw new RangeError('row is cut off');
+        const length = message.readInt32BE(at);
+        const next = at + 4 + length;
+        if (length < 0 || next > end) throw new RangeError('row is cut off');
+        if (length < 20) while (at < next) target[to++] = message[at++] as number;
+        else {
+          target.set(message.subarray(at, next), to);
+          to += length + 4;
+          at = next;
+        }
+      } else if (kind === nullKind) {
+        target[to] = target[to + 1] = target[to + 2] = target[to + 3] = 255;
+        to += 4;
+      } else if (kind === unchangedKind) {
+        const oldLength = fill ? (this.#oldLengths[field] as number) : -2;
+        if (oldLength > 0) {
+          out.advance(to - out.length);
+          out.reserve(oldLength + end - at + (count - field) * 4 + 4);
+          target = out.buffer;
+          target.writeInt32BE(oldLength, to);
+          const oldStart = this.#oldStarts[field] as number;
+          builder.before.buffer.copy(target, to + 4, oldStart, oldStart + oldLength);
+          to += 4 + oldLength;
+        } else to = target.writeInt32BE(oldLength, to);
+      } else throw new RangeError('unknown kind of field');
+    }
+    out.advance(to - out.length);
+    return at;
+  }
+
+  #locateOld(row: Buffer, base: number, count: number): void {
+    if (this.#oldStarts.length < count) {
+      this.#oldStarts = new Int32Array(count);
+      this.#oldLengths = new Int32Array(count);
+    }
+    let at = 2;
+    for (let field = 0; field < count; field++) {
+      const length = row.readInt32BE(at);
+      at += 4;
+      this.#oldStarts[field] = base + at;
+      this.#oldLengths[field] = length;
+      if (length > 0) at += length;
+    }
+  }
+}
+
+function hasUnchanged(message: Buffer, start: number): boolean {
+  let at = start + 2;
+  for (let left = message.readUInt16BE(start); left > 0; left--) {
+    const kind = message[at++];
+    if (kind === unchangedKind) return true;
+    if (kind === binaryKind || kind === textKind) at += 4 + message.readUInt32BE(at);
+  }
+  return false;
+}
+
+function expectKind(message: Buffer, at: number, kind: number): void {
+  if (message[at] !== kind) throw new RangeError(`expected ${String.fromCharCode(kind)} at byte ${at}`);
+}
+
+function expectEnd(message: Buffer, at: number): void {
+  if (at !== message.length) throw new RangeError(`${message.length - at} bytes after the row`);
+}
+
+function readRelation(message: Buffer): RelationMessage {
+  const reader = new ByteReader(message, 1);
+  const oid = reader.u32();
+  // An empty namespace means pg_catalog.
+  const schema = reader.cstring() || 'pg_catalog';
+  const name = reader.cstring();
+  const identity = String.fromCharCode(reader.u8());
+  if (!/^[dnfi]$/.test(identity)) throw new RangeError(`unknown replica identity ${identity}`);
+  const columns: { name: string; typeOid: number; typmod: number; key: boolean }[] = [];
+  for (let left = reader.u16(); left > 0; left--) {
+    const key = (reader.u8() & 1) !== 0;
+    columns.push({ key, name: reader.cstring(), typeOid: reader.u32(), typmod: reader.i32() });
+  }
+  return { oid, schema, name, identity: identity as RelationMessage['identity'], columns };
+}

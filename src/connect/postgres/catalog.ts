@@ -1,0 +1,178 @@
+// Tables as the source's catalog has them, in the shape in which the stream will send them.
+import { createHash } from 'node:crypto';
+import type { RelationMessage } from '../../codec/index.ts';
+import { type Column, type Relation, type ReplicaIdentity, selects, type TableName, type TablePattern } from '../../data/index.ts';
+import type { PgConnection } from '../../wire/index.ts';
+import { TypeCatalog } from './types.ts';
+
+/** A table with what planning and doctoring need beyond its shape. */
+export interface CatalogTable {
+  readonly relation: Relation;
+  /** Columns that the source does not send: generated ones before PostgreSQL 18, and those that the project leaves out. */
+  readonly leftOut: readonly { readonly name: string; readonly why: 'generated' | 'excluded' }[];
+  /** Columns whose values may be stored out of line, so that an update may leave them out (TOAST). */
+  readonly toastable: readonly string[];
+  readonly partitioned: boolean;
+  readonly primaryKey: readonly string[];
+  /** The planner's estimate; −1 unknown. */
+  readonly rowsEstimate: number;
+}
+
+/** Which columns of a table leave the source: patterns such as ["*", "!ssn"]. */
+export type ColumnFilter = (table: TableName, column: string) => boolean;
+
+interface TableRow {
+  oid: number;
+  schema: string;
+  name: string;
+  kind: string;
+  partition: boolean;
+  identity: string;
+  rows: number;
+  identityIndex: string[] | null;
+  primaryKey: string[] | null;
+  columns: { name: string; type: number; typmod: number; text: string; notNull: boolean; generated: string; toast: boolean }[] | null;
+}
+
+const tablesSql = `
+select coalesce(json_agg(json_build_object(
+  'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'partition', c.relispartition, 'identity', c.relreplident,
+  'rows', c.reltuples::int8,
+  'identityIndex', (select json_agg(a.attname order by k.i) from pg_catalog.pg_index x, unnest(x.indkey::int2[]) with ordinality k(attnum, i),
+     pg_catalog.pg_attribute a where x.indrelid = c.oid and x.indisreplident and a.attrelid = c.oid and a.attnum = k.attnum and k.i <= x.indnkeyatts),
+  'primaryKey', (select json_agg(a.attname order by k.i) from pg_catalog.pg_index x, unnest(x.indkey::int2[]) with ordinality k(attnum, i),
+     pg_catalog.pg_attribute a where x.indrelid = c.oid and x.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum and k.i <= x.indnkeyatts),
+  'columns', (select json_agg(json_build_object('name', a.attname, 'type', a.atttypid::int8, 'typmod', a.atttypmod,
+     'text', pg_catalog.format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull, 'generated', a.attgenerated,
+     'toast', a.attstorage <> 'p') order by a.attnum)
+     from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
+  ) order by n.nspname, c.relname), '[]')::text as tables
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p') and c.relpersistence = 'p'
+  and n.nspname not in ('pg_catalog', 'information_schema', 'millrace') and n.nspname !~ '^pg_(toast|temp)'`;
+
+/**
+ * The tables that the patterns select, with their shapes. Partitions are part of their root, unless one is named without a glob.
+ * Sets the session's search_path to empty, so that type names come out qualified.
+ */
+export async function readTables(
+  connection: PgConnection, patterns: readonly TablePattern[], types: TypeCatalog, sendsColumn: ColumnFilter = () => true,
+): Promise<CatalogTable[]> {
+  await connection.query("set search_path = ''");
+  const [answer] = await connection.rows<{ tables: string }>(tablesSql);
+  const rows = (JSON.parse(answer?.tables ?? '[]') as TableRow[]).filter(
+    (row) => selects(patterns, row) && (!row.partition || patterns.some((pattern) => !pattern.glob && !pattern.exclude && pattern.matches(row))),
+  );
+  await types.load(connection, rows.flatMap((row) => (row.columns ?? []).map((column) => column.type)));
+  const generatedAreSent = connection.major >= 18;
+  return rows.map((row) => toCatalogTable(row, types, generatedAreSent, sendsColumn));
+}
+
+function toCatalogTable(row: TableRow, types: TypeCatalog, generatedAreSent: boolean, sendsColumn: ColumnFilter): CatalogTable {
+  const leftOut: { name: string; why: 'generated' | 'excluded' }[] = [];
+  const kept = (row.columns ?? []).filter((column) => {
+    const why = column.generated !== '' && !(generatedAreSent && column.generated === 's') ? 'generated' : sendsColumn(row, column.name) ? undefined : 'excluded';
+    if (why) leftOut.push({ name: column.name, why });
+    return why === undefined;
+  });
+  const columns = kept.map(
+    (column): Column => ({
+      name: column.name,
+      type: types.get(column.type) as Column['type'],
+      typmod: column.typmod,
+      typeText: column.text,
+      notNull: column.notNull,
+    }),
+  );
+  const identity = identityName(row.identity);
+  const keyNames = (identity === 'index' ? row.identityIndex : row.primaryKey) ?? [];
+  return {
+    relation: makeRelation(row, columns, identity, identity === 'nothing' ? [] : keyNames),
+    leftOut,
+    toastable: kept.filter((column) => column.toast).map((column) => column.name),
+    partitioned: row.kind === 'p',
+    primaryKey: row.primaryKey ?? [],
+    rowsEstimate: row.rows,
+  };
+}
+
+const identityName = (letter: string): ReplicaIdentity => (letter === 'f' ? 'full' : letter === 'n' ? 'nothing' : letter === 'i' ? 'index' : 'default');
+
+/** A relation whose key are the named columns, if all of them are there. */
+export function makeRelation(table: TableName & { oid: number }, columns: readonly Column[], identity: ReplicaIdentity, keyNames: readonly string[]): Relation {
+  const indexes = keyNames.map((name) => columns.findIndex((column) => column.name === name));
+  const key = indexes.includes(-1) ? [] : indexes;
+  const shape = { oid: table.oid, schema: table.schema, name: table.name, columns, identity, key };
+  return { ...shape, version: createHash('sha256').update(JSON.stringify(shape)).digest('hex').slice(0, 16) };
+}
+
+/** The relations of a stream: Relation messages matched with what the catalog says, each shape one object. */
+export class StreamRelations {
+  readonly #byOid = new Map<number, Relation>();
+  readonly #types: TypeCatalog;
+
+  constructor(types: TypeCatalog, known: Iterable<Relation>) {
+    this.#types = types;
+    for (const relation of known) this.#byOid.set(relation.oid, relation);
+  }
+
+  /** The relation of a message if its shape is the one known last. */
+  match(message: RelationMessage): Relation | undefined {
+    const known = this.#byOid.get(message.oid);
+    if (!known || known.schema !== message.schema || known.name !== message.name || known.identity !== identityName(message.identity)) return undefined;
+    if (known.columns.length !== message.columns.length) return undefined;
+    const same = message.columns.every((column, i) => {
+      const other = known.columns[i] as Column;
+      return other.name === column.name && other.type.oid === column.typeOid && other.typmod === column.typmod
+        && (known.identity === 'full' || known.key.includes(i) === column.key);
+    });
+    return same ? known : undefined;
+  }
+
+  /** Builds the relation of a message that is new, asking the catalog for what the message lacks (names of types, NOT NULL, the key under FULL). */
+  async resolve(connection: PgConnection, message: RelationMessage): Promise<Relation> {
+    const matched = this.match(message);
+    if (matched) return matched;
+    // Types may have changed with the table (a new enum label): read them again.
+    this.#types.clear();
+    await this.#types.load(connection, message.columns.map((column) => column.typeOid));
+    await connection.query("set search_path = ''");
+    const texts = await connection.rows<{ text: string | null }>(
+      'select pg_catalog.format_type(t, m) as text from unnest($1::oid[], $2::int4[]) with ordinality u(t, m, i) order by i',
+      [`{${message.columns.map((c) => c.typeOid).join(',')}}`, `{${message.columns.map((c) => c.typmod).join(',')}}`],
+    );
+    const live = await connection.rows<{ name: string; not_null: string; pk: string }>(
+      `select a.attname as name, a.attnotnull::text as not_null, coalesce((select array_position(x.indkey::int2[], a.attnum) from pg_catalog.pg_index x
+         where x.indrelid = a.attrelid and x.indisprimary), -1)::text as pk
+       from pg_catalog.pg_attribute a where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped`,
+      [String(message.oid)],
+    );
+    const columns = message.columns.map((column, i): Column => ({
+      name: column.name,
+      type: this.#types.get(column.typeOid) as Column['type'],
+      typmod: column.typmod,
+      typeText: texts[i]?.text ?? 'text',
+      notNull: live.find((row) => row.name === column.name)?.not_null === 'true',
+    }));
+    const identity = identityName(message.identity);
+    const keyNames = identity === 'full'
+      ? live.filter((row) => Number(row.pk) >= 0).sort((a, b) => Number(a.pk) - Number(b.pk)).map((row) => row.name)
+      : message.columns.filter((column) => column.key).map((column) => column.name);
+    const relation = makeRelation(message, columns, identity, this.#keyOrder(message, keyNames));
+    this.#byOid.set(relation.oid, relation);
+    return relation;
+  }
+
+  /** The order of key columns is the index's order where it is known; a message only flags them. */
+  #keyOrder(message: RelationMessage, names: readonly string[]): readonly string[] {
+    const known = this.#byOid.get(message.oid);
+    const before = known?.key.map((i) => known.columns[i]?.name ?? '') ?? [];
+    return before.length === names.length && names.every((name) => before.includes(name)) ? before : names;
+  }
+}
+
+/** `readTables` without the planning details. */
+export async function readRelations(connection: PgConnection, patterns: readonly TablePattern[], sendsColumn?: ColumnFilter): Promise<Relation[]> {
+  return (await readTables(connection, patterns, new TypeCatalog(), sendsColumn)).map((table) => table.relation);
+}
+

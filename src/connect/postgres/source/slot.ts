@@ -1,0 +1,160 @@
+// The replication slot and the publication of a source: found, made, checked, dropped.
+import { crashPoint, MillraceError } from '../../../base/index.ts';
+import { type Lsn, parseLsn, quoteIdent, quoteTable, tableAddress } from '../../../data/index.ts';
+import { describePgError, PgError, type PgConnection } from '../../../wire/index.ts';
+import type { CatalogTable } from '../catalog.ts';
+
+export interface SlotState {
+  readonly name: string;
+  /** Null while the server is still making the slot (or gave up). */
+  readonly confirmed: Lsn | null;
+  readonly activePid: number | null;
+  readonly walStatus: string | null;
+  readonly plugin: string;
+}
+
+export async function readSlot(control: PgConnection, name: string): Promise<SlotState | undefined> {
+  const [row] = await control.rows<{ confirmed: string | null; pid: string | null; status: string | null; plugin: string | null; here: string }>(
+    `select confirmed_flush_lsn::text as confirmed, active_pid::text as pid, wal_status as status, plugin, (database = current_database())::text as here
+     from pg_catalog.pg_replication_slots where slot_name = $1`,
+    [name],
+  );
+  if (!row) return undefined;
+  if (row.plugin !== 'pgoutput' || row.here !== 'true') {
+    throw new MillraceError('SLOT_IN_USE', `replication slot "${name}" belongs to something else`, {
+      retriable: false, detail: `plugin ${row.plugin ?? 'none (physical)'}, another database: ${row.here !== 'true'}`,
+      hint: 'give this project its own slot name: sources.NAME.slot',
+    });
+  }
+  return {
+    name,
+    confirmed: row.confirmed === null ? null : parseLsn(row.confirmed),
+    activePid: row.pid === null ? null : Number(row.pid),
+    walStatus: row.status,
+    plugin: row.plugin,
+  };
+}
+
+/**
+ * Makes the slot. The server first waits for every open writing transaction, with the slot already visible; `onWait` hears whom it waits for.
+ * Returns the consistent point: changes that commit from there on will be sent.
+ */
+export async function createSlot(
+  replication: PgConnection, control: PgConnection, name: string, kind: 'permanent' | 'temporary', onWait: (reason: string | undefined) => void,
+): Promise<{ point: Lsn; snapshotName: string | null }> {
+  if (kind === 'permanent') crashPoint('slot.before-create');
+  const options = kind === 'temporary' ? "TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')" : "LOGICAL pgoutput (SNAPSHOT 'nothing')";
+  const watch = setInterval(() => void blockers(control, replication.pid).then(onWait, () => undefined), 500);
+  try {
+    const [result] = await replication.query(`CREATE_REPLICATION_SLOT ${quoteIdent(name)} ${options}`);
+    const row = result?.rows[0];
+    if (!row?.[1]) throw new MillraceError('PROTOCOL_VIOLATION', 'the server made a slot without saying where', { where: replication.where });
+    if (kind === 'permanent') crashPoint('slot.after-create');
+    return { point: parseLsn(row[1].toString()), snapshotName: row[2]?.toString() ?? null };
+  } catch (error) {
+    throw describeSlotError(error, replication.where, name);
+  } finally {
+    clearInterval(watch);
+    onWait(undefined);
+  }
+}
+
+async function blockers(control: PgConnection, pid: number): Promise<string | undefined> {
+  const rows = await control.rows<{ pid: string; app: string | null; age: string }>(
+    `select b.pid::text, a.application_name as app, coalesce(extract(epoch from now() - a.xact_start)::int, 0)::text as age
+     from unnest(pg_catalog.pg_blocking_pids($1::int)) b(pid) left join pg_catalog.pg_stat_activity a on a.pid = b.pid`,
+    [String(pid)],
+  );
+  return rows.length === 0 ? undefined : rows.map((row) => `waiting for transaction of pid ${row.pid} (${row.app || 'unnamed'}, open for ${row.age} s)`).join('; ');
+}
+
+/** An inactive slot that never got a consistent point, left by a crash, is ours to drop. */
+export async function dropSlot(control: PgConnection, name: string): Promise<void> {
+  try {
+    await control.rows('select pg_catalog.pg_drop_replication_slot($1)', [name]);
+  } catch (error) {
+    if (error instanceof PgError && error.code === '42704') return;
+    throw describeSlotError(error, control.where, name);
+  }
+}
+
+export function describeSlotError(error: unknown, where: string, name: string): unknown {
+  if (!(error instanceof PgError)) return error;
+  const parts = { where, detail: error.message, cause: error };
+  if (error.code === '55006') return new MillraceError('SLOT_IN_USE', `replication slot "${name}" is in use`, parts);
+  if (error.code === '53400') return new MillraceError('SLOT_LIMIT', 'no replication slot or WAL sender is free', parts);
+  if (error.code === '42704') {
+    return /publication/.test(error.message)
+      ? new MillraceError('PUBLICATION_MISSING', error.message, { where, cause: error })
+      : new MillraceError('SLOT_LOST', `replication slot "${name}" does not exist`, parts);
+  }
+  if (error.code === '55000' && /wal_level/.test(error.message)) return new MillraceError('WAL_LEVEL', 'wal_level is not logical', parts);
+  if (error.code === '55000' && /(invalidated|no longer|can no longer)/.test(`${error.message} ${error.detail ?? ''}`)) {
+    return new MillraceError('SLOT_LOST', `replication slot "${name}" was invalidated: WAL that it needs is gone`, parts);
+  }
+  if (error.code === '58P01') return new MillraceError('SLOT_LOST', `the server no longer has WAL that slot "${name}" needs`, parts);
+  if (error.code === '42501') {
+    return new MillraceError('PRIVILEGE_MISSING', error.message, { ...parts, hint: 'alter role NAME replication (on managed servers: grant rds_replication or the like); `millrace doctor` prints the exact one' });
+  }
+  return describePgError(error, where);
+}
+
+/** The publication's members as SQL: tables with the columns that leave the source. */
+function publicationMembers(tables: readonly CatalogTable[]): string {
+  return tables
+    .map((table) => {
+      const excluded = table.leftOut.some((column) => column.why === 'excluded');
+      const columns = excluded ? ` (${table.relation.columns.map((column) => quoteIdent(column.name)).join(', ')})` : '';
+      return `${quoteTable(table.relation)}${columns}`;
+    })
+    .join(', ');
+}
+
+/** The statement that makes the publication, also for `plan --sql` and error messages. */
+export function createPublicationSql(name: string, tables: readonly CatalogTable[], major: number): string {
+  const generated = major >= 18 ? ', publish_generated_columns = stored' : '';
+  return `create publication ${quoteIdent(name)} for table ${publicationMembers(tables)} with (publish_via_partition_root = true${generated})`;
+}
+
+/** Makes the publication hold exactly these tables and columns. A publication that is not ours (`managed` false) is only checked. */
+export async function ensurePublication(control: PgConnection, name: string, tables: readonly CatalogTable[], managed: boolean): Promise<void> {
+  const [found] = await control.rows('select 1 as one from pg_catalog.pg_publication where pubname = $1', [name]);
+  const create = createPublicationSql(name, tables, control.major);
+  try {
+    if (!found) {
+      if (!managed) throw new MillraceError('PUBLICATION_MISSING', `publication "${name}" does not exist`, { where: control.where, hint: `${create};` });
+      await control.query(create);
+      return;
+    }
+    const members = await readMembers(control, name);
+    const missing = tables.filter((table) => members.get(tableAddress(table.relation)) !== columnList(table));
+    const surplus = members.size > tables.length;
+    if (missing.length === 0 && !(managed && surplus)) return;
+    const alter = `alter publication ${quoteIdent(name)} set table ${publicationMembers(tables)}`;
+    if (!managed) {
+      throw new MillraceError('PUBLICATION_MISSING', `publication "${name}" does not hold ${missing.map((table) => tableAddress(table.relation)).join(', ')} as configured`, {
+        where: control.where, hint: `${alter};`,
+      });
+    }
+    await control.query(alter);
+  } catch (error) {
+    if (error instanceof PgError && error.code === '42501') {
+      throw new MillraceError('PRIVILEGE_MISSING', error.message, {
+        where: control.where, cause: error,
+        hint: `let a superuser or the owner of the tables run: ${create};\nand name it in the project: sources.NAME.publication: ${name}`,
+      });
+    }
+    throw describePgError(error, control.where);
+  }
+}
+
+const columnList = (table: CatalogTable): string => table.relation.columns.map((column) => column.name).sort().join('\0');
+
+/** Address → the sorted column names that the publication sends. */
+async function readMembers(control: PgConnection, name: string): Promise<Map<string, string>> {
+  const rows = await control.rows<{ schema: string; name: string; columns: string }>(
+    `select schemaname as schema, tablename as name, array_to_json(attnames)::text as columns from pg_catalog.pg_publication_tables where pubname = $1`,
+    [name],
+  );
+  return new Map(rows.map((row) => [tableAddress(row), (JSON.parse(row.columns) as string[]).sort().join('\0')]));
+}

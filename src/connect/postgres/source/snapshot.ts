@@ -1,0 +1,88 @@
+// A snapshot: one consistent cut of some tables whose place in the stream is known, by a temporary slot that exports it.
+import { randomBytes } from 'node:crypto';
+import { assert, MillraceError } from '../../../base/index.ts';
+import { CopyReader } from '../../../codec/index.ts';
+import { type Batch, type Lsn, quoteIdent, quoteTable, type Relation, type TablePattern } from '../../../data/index.ts';
+import type { Snapshot } from '../../../flow/index.ts';
+import { type ConnectOptions, describePgError, PgConnection } from '../../../wire/index.ts';
+import { type CatalogTable, type ColumnFilter, readTables } from '../catalog.ts';
+import { TypeCatalog } from '../types.ts';
+import { createSlot } from './slot.ts';
+
+/** Settings under which values have one text form everywhere. */
+export const textSettings = `set datestyle = 'ISO'; set timezone = 'UTC'; set intervalstyle = 'postgres'; set extra_float_digits = 1; set bytea_output = 'hex'; set search_path = ''`;
+
+export class PostgresSnapshot implements Snapshot {
+  readonly position: Lsn;
+  readonly relations: readonly Relation[];
+  readonly #connection: PgConnection;
+  readonly #tables: readonly CatalogTable[];
+
+  private constructor(position: Lsn, connection: PgConnection, tables: readonly CatalogTable[]) {
+    this.position = position;
+    this.#connection = connection;
+    this.#tables = tables;
+    this.relations = tables.map((table) => table.relation);
+  }
+
+  /** Takes the cut. The snapshot lives in a transaction of its own connection; the temporary slot is gone when this returns. */
+  static async take(
+    options: ConnectOptions, patterns: readonly TablePattern[], sendsColumn: ColumnFilter, onWait: (reason: string | undefined) => void, signal: AbortSignal,
+  ): Promise<PostgresSnapshot> {
+    const replication = await PgConnection.connect(options, { replication: 'database' });
+    const abort = (): void => replication.destroy();
+    signal.addEventListener('abort', abort, { once: true });
+    let connection: PgConnection | undefined;
+    try {
+      connection = await PgConnection.connect(options);
+      const name = `millrace_snapshot_${process.pid}_${randomBytes(4).toString('hex')}`;
+      const { point, snapshotName } = await createSlot(replication, connection, name, 'temporary', onWait);
+      if (snapshotName === null) throw new MillraceError('PROTOCOL_VIOLATION', 'the server exported no snapshot', { where: replication.where });
+      await connection.query(`${textSettings}; begin isolation level repeatable read read only; set transaction snapshot '${snapshotName}'`);
+      return new PostgresSnapshot(point, connection, await readTables(connection, patterns, new TypeCatalog(), sendsColumn));
+    } catch (error) {
+      connection?.destroy();
+      throw describePgError(error, replication.where);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      await replication.close();
+    }
+  }
+
+  /** The session that holds the cut, for queries of `verify`. */
+  get connection(): PgConnection {
+    return this.#connection;
+  }
+
+  estimate(relation: Relation): number {
+    return this.#table(relation).rowsEstimate;
+  }
+
+  async *read(relation: Relation, signal: AbortSignal): AsyncGenerator<Batch, void, undefined> {
+    const formats = Uint8Array.from(relation.columns, (column) => (column.type.binary ? 0 : 1));
+    const reader = new CopyReader(relation, formats);
+    const columns = relation.columns.map((column, i) => `${quoteIdent(column.name)}${formats[i] === 1 ? '::text' : ''}`);
+    // ONLY: children by inheritance are tables of their own in the stream; partitions belong to their root.
+    const from = `${this.#table(relation).partitioned ? '' : 'only '}${quoteTable(relation)}`;
+    try {
+      for await (const chunk of this.#connection.copyOut(`copy (select ${columns.join(', ')} from ${from}) to stdout (format binary)`)) {
+        if (signal.aborted) return;
+        const batch = reader.feed(chunk);
+        if (batch) yield batch;
+      }
+    } catch (error) {
+      throw describePgError(error, `${this.#connection.where}, ${relation.schema}.${relation.name}`);
+    }
+    reader.end();
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  #table(relation: Relation): CatalogTable {
+    const table = this.#tables.find((candidate) => candidate.relation.oid === relation.oid);
+    assert(table, 'a relation of another snapshot');
+    return table;
+  }
+}

@@ -1,0 +1,223 @@
+// PostgreSQL as a source: checks, slot, publication, stream and snapshots behind the Source port.
+import { assert, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
+import type { RelationMessage } from '../../../codec/index.ts';
+import {
+  asLsn, formatLsn, type Lsn, nearestName, parseLsn, parseTablePattern, type Position, quoteIdent, type Relation, type SourceIdentity, tableAddress,
+  type TableName, type TablePattern,
+} from '../../../data/index.ts';
+import type { RunSink, Source, SourceState } from '../../../flow/index.ts';
+import { type ConnectOptions, describePgError, displayTarget, parsePgUrl, PgConnection, PgError } from '../../../wire/index.ts';
+import { type CatalogTable, type ColumnFilter, readTables, StreamRelations } from '../catalog.ts';
+import { TypeCatalog } from '../types.ts';
+import { createSlot, describeSlotError, dropSlot, ensurePublication, readSlot } from './slot.ts';
+import { PostgresSnapshot } from './snapshot.ts';
+import { followStream } from './stream.ts';
+
+export interface PostgresSourceOptions {
+  readonly name: string;
+  readonly url: string;
+  readonly tables: readonly TablePattern[];
+  readonly sendsColumn: ColumnFilter;
+  readonly slot: string;
+  readonly publication: string;
+  /** False: the publication was made by someone else and is only checked. */
+  readonly managesPublication: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Hears what an operation is waiting for, undefined when it goes on. */
+  onWait?(reason: string | undefined): void;
+}
+
+export class PostgresSource implements Source {
+  readonly name: string;
+  readonly #options: PostgresSourceOptions;
+  readonly #connect: ConnectOptions;
+  readonly #types = new TypeCatalog();
+  #tables: readonly CatalogTable[] = [];
+  #relations: StreamRelations | undefined;
+  #control: PgConnection | undefined;
+  #acknowledged = asLsn(0n);
+  /** Binary values unless a type inside some column cannot be sent that way: then the server would fail, so text. */
+  #binary = true;
+  /** The server's send position as last heard. */
+  walEnd = asLsn(0n);
+  bytesIn = 0;
+
+  constructor(options: PostgresSourceOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#connect = parsePgUrl(options.url);
+  }
+
+  get where(): string {
+    return displayTarget(this.#connect);
+  }
+
+  get tables(): readonly CatalogTable[] {
+    return this.#tables;
+  }
+
+  async open(): Promise<SourceState> {
+    const control = await this.#controlConnection();
+    try {
+      await this.#checkServer(control);
+      const tables = await this.#readTables(control);
+      this.#tables = tables;
+      this.#relations = new StreamRelations(this.#types, tables.map((table) => table.relation));
+      const nested = new Set(['array', 'composite', 'range', 'multirange']);
+      this.#binary = tables.every((table) => table.relation.columns.every((column) => column.type.binary || !nested.has(column.type.kind)));
+      // The publication first: a slot cannot decode what committed before its publication existed.
+      await ensurePublication(control, this.#options.publication, tables, this.#options.managesPublication);
+      const { identity, oldest, fresh } = await this.#ensureSlot(control);
+      return { identity, oldest, fresh, relations: tables.map((table) => table.relation) };
+    } catch (error) {
+      throw describePgError(error, this.where);
+    }
+  }
+
+  async stream(from: Position, sink: RunSink, signal: AbortSignal): Promise<void> {
+    const relations = this.#relations;
+    assert(relations, 'stream before open');
+    const connection = await PgConnection.connect(this.#connect, { replication: 'database' });
+    const counted = setInterval(() => (this.bytesIn = connection.bytesIn), 500);
+    try {
+      await followStream(
+        connection,
+        {
+          slot: this.#options.slot,
+          publication: this.#options.publication,
+          from,
+          binary: this.#binary,
+          clock: this.#options.clock,
+          logger: this.#options.logger,
+          relation: (message) => relations.match(message) ?? this.#resolve(relations, message),
+          acknowledged: () => this.#acknowledged,
+          onProgress: (walEnd) => {
+            if (walEnd > this.walEnd) this.walEnd = walEnd;
+          },
+        },
+        sink,
+        signal,
+      );
+    } catch (error) {
+      // A type without a binary output function deep inside a value: the server can only send text.
+      if (error instanceof PgError && error.code === '42883' && this.#binary) {
+        this.#binary = false;
+        throw new MillraceError('CONNECTION_LOST', 'the source cannot send these types in binary form; going on in text form', { where: this.where, cause: error });
+      }
+      throw describeSlotError(error, this.where, this.#options.slot);
+    } finally {
+      clearInterval(counted);
+    }
+  }
+
+  async #resolve(relations: StreamRelations, message: RelationMessage): Promise<Relation> {
+    return relations.resolve(await this.#controlConnection(), message);
+  }
+
+  acknowledge(position: Position): void {
+    if (position > this.#acknowledged) this.#acknowledged = position as Lsn;
+  }
+
+  snapshot(tables: readonly TableName[], signal: AbortSignal): Promise<PostgresSnapshot> {
+    const patterns = tables.map((table) => parseTablePattern(`${quoteIdent(table.schema)}.${quoteIdent(table.name)}`) as TablePattern);
+    return PostgresSnapshot.take(this.#connect, patterns, this.#options.sendsColumn, (reason) => this.#options.onWait?.(reason), signal);
+  }
+
+  async end(): Promise<Position> {
+    const control = await this.#controlConnection();
+    const [row] = await control.rows<{ lsn: string }>(
+      'select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn',
+    );
+    return parseLsn(row?.lsn ?? '0/0');
+  }
+
+  /** Bytes of WAL that the slot holds back; 0 if that is unknown. */
+  async walKept(): Promise<number> {
+    const control = await this.#controlConnection();
+    const [row] = await control.rows<{ kept: string | null }>(
+      `select pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end, restart_lsn)::text as kept
+       from pg_replication_slots where slot_name = $1`,
+      [this.#options.slot],
+    );
+    return Number(row?.kept ?? 0);
+  }
+
+  /** Drops the slot, so that the next open makes a new one. */
+  async forget(): Promise<void> {
+    await dropSlot(await this.#controlConnection(), this.#options.slot);
+  }
+
+  formatPosition(position: Position): string {
+    return formatLsn(position);
+  }
+
+  parsePosition(text: string): Position {
+    return parseLsn(text);
+  }
+
+  async close(): Promise<void> {
+    await this.#control?.close();
+    this.#control = undefined;
+  }
+
+  async #controlConnection(): Promise<PgConnection> {
+    if (!this.#control || this.#control.closed) this.#control = await PgConnection.connect(this.#connect);
+    return this.#control;
+  }
+
+  async #checkServer(control: PgConnection): Promise<void> {
+    if (control.major < 15) throw new MillraceError('SERVER_TOO_OLD', `the server is PostgreSQL ${control.parameters.get('server_version')}`, { where: this.where });
+    const [row] = await control.rows<{ level: string; encoding: string }>(
+      "select current_setting('wal_level') as level, pg_encoding_to_char(encoding) as encoding from pg_database where datname = current_database()",
+    );
+    if (row?.level !== 'logical') {
+      throw new MillraceError('WAL_LEVEL', `wal_level is ${row?.level}`, { where: this.where, hint: 'alter system set wal_level = logical; then restart the server' });
+    }
+  }
+
+  async #readTables(control: PgConnection): Promise<CatalogTable[]> {
+    const tables = await readTables(control, this.#options.tables, this.#types, this.#options.sendsColumn);
+    for (const pattern of this.#options.tables) {
+      if (pattern.exclude || tables.some((table) => pattern.matches(table.relation))) continue;
+      const all = await readTables(control, [parseTablePattern('*.*') as TablePattern], this.#types);
+      // Everything that the pattern matches may be excluded by another: that is no slip.
+      if (all.some((table) => pattern.matches(table.relation))) continue;
+      const near = nearestName(pattern.text, all.map((table) => tableAddress(table.relation)));
+      throw new MillraceError('TABLE_UNKNOWN', `"${pattern.text}" matches no table of source "${this.name}"`, {
+        where: this.where, ...(near ? { hint: `did you mean "${near}"?` } : {}),
+      });
+    }
+    return tables;
+  }
+
+  async #ensureSlot(control: PgConnection): Promise<{ identity: SourceIdentity; oldest: Lsn; fresh: boolean }> {
+    const { slot: name, clock, onWait } = this.#options;
+    const replication = await PgConnection.connect(this.#connect, { replication: 'database' }).catch((error: unknown) => {
+      throw describeSlotError(error instanceof MillraceError && error.cause instanceof PgError ? error.cause : error, this.where, name);
+    });
+    try {
+      const [system] = await replication.query('IDENTIFY_SYSTEM');
+      const row = system?.rows[0];
+      const identity: SourceIdentity = { systemId: row?.[0]?.toString() ?? '', timeline: Number(row?.[1]?.toString() ?? 0) };
+      for (;;) {
+        const slot = await readSlot(control, name);
+        if (!slot) {
+          const { point } = await createSlot(replication, control, name, 'permanent', (reason) => onWait?.(reason));
+          return { identity, oldest: point, fresh: true };
+        }
+        if (slot.walStatus === 'lost') throw new MillraceError('SLOT_LOST', `replication slot "${name}" was invalidated: WAL that it needs is gone`, { where: this.where });
+        if (slot.confirmed !== null) return { identity, oldest: slot.confirmed, fresh: false };
+        // Someone's creation of the slot was broken off. While its server process waits it stays active; afterwards it is of no use.
+        if (slot.activePid === null) await dropSlot(control, name);
+        else {
+          onWait?.(`waiting for server process ${slot.activePid}, which still makes the slot "${name}" for an earlier start`);
+          await clock.sleep(300);
+        }
+      }
+    } finally {
+      onWait?.(undefined);
+      await replication.close();
+    }
+  }
+}

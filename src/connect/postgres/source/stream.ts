@@ -1,0 +1,174 @@
+// The replication stream: START_REPLICATION, messages into runs, keepalives, acknowledgements.
+import { type Clock, crashPoint, type Logger } from '../../../base/index.ts';
+import { PgoutputDecoder, type RelationMessage } from '../../../codec/index.ts';
+import { asLsn, formatLsn, type Lsn, type Position, quoteIdent, quoteLiteral, RunBuilder, type Relation } from '../../../data/index.ts';
+import type { RunSink } from '../../../flow/index.ts';
+import type { CopyBoth, PgConnection } from '../../../wire/index.ts';
+
+const XLOG_DATA = 'w'.charCodeAt(0);
+const KEEPALIVE = 'k'.charCodeAt(0);
+const statusEveryMs = 1000;
+/** A run under load ends at about this size; without load it ends as soon as nothing more is there. */
+const runBytesMax = 1 << 20;
+
+export interface StreamOptions {
+  readonly slot: string;
+  readonly publication: string;
+  readonly from: Position;
+  readonly binary: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The relation of a message, at once if its shape is known, else from the catalog. */
+  relation(message: RelationMessage): Relation | Promise<Relation>;
+  /** What may be forgotten by the server. */
+  acknowledged(): Position;
+  /** The server's send position and clock, at every message that carries them. */
+  onProgress(walEnd: Lsn): void;
+}
+
+/** Runs until the signal aborts (returns) or the connection breaks (throws). The connection is used up afterwards. */
+export async function followStream(connection: PgConnection, options: StreamOptions, sink: RunSink, signal: AbortSignal): Promise<void> {
+  const stream = new Stream(options, sink);
+  const sql = `START_REPLICATION SLOT ${quoteIdent(options.slot)} LOGICAL ${formatLsn(options.from)} (proto_version '1', publication_names ${quoteLiteral(quoteIdent(options.publication))}, binary '${options.binary}')`;
+  const copy = await connection.copyBoth(sql, (body) => stream.receive(body));
+  const abort = (): void => connection.destroy();
+  signal.addEventListener('abort', abort, { once: true });
+  const timer = setInterval(() => stream.sendStatus(true), statusEveryMs);
+  stream.start(copy);
+  try {
+    await Promise.race([copy.ended, stream.failed]);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    clearInterval(timer);
+    signal.removeEventListener('abort', abort);
+    connection.destroy();
+  }
+}
+
+class Stream {
+  readonly #options: StreamOptions;
+  readonly #sink: RunSink;
+  readonly #runs: RunBuilder;
+  readonly #decoder: PgoutputDecoder;
+  #copy: CopyBoth | undefined;
+  /** Messages that arrived while one of them waits for the catalog or the sink for room. */
+  readonly #waiting: Buffer[] = [];
+  #blocked = false;
+  #flushScheduled = false;
+  #position: Position;
+  #fail: (error: unknown) => void = () => undefined;
+  readonly failed: Promise<never>;
+
+  constructor(options: StreamOptions, sink: RunSink) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#position = options.from;
+    this.#runs = new RunBuilder(options.from, (run) => {
+      this.#position = run.position;
+      sink.run(run);
+    });
+    this.#decoder = new PgoutputDecoder(this.#runs);
+    this.failed = new Promise((_, reject) => (this.#fail = reject));
+    this.failed.catch(() => undefined);
+  }
+
+  start(copy: CopyBoth): void {
+    this.#copy = copy;
+    this.sendStatus(true);
+  }
+
+  receive(body: Buffer): void {
+    if (this.#blocked) this.#waiting.push(body);
+    else this.#guard(() => this.#handle(body));
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #handle(body: Buffer): void {
+    const kind = body[0];
+    if (kind === XLOG_DATA) {
+      const message = this.#decoder.decode(body.subarray(25));
+      if (message) {
+        const relation = this.#options.relation(message);
+        if (relation instanceof Promise) this.#block(relation.then((resolved) => this.#decoder.define(resolved)));
+        else this.#decoder.define(relation);
+      } else this.#afterMessage();
+    } else if (kind === KEEPALIVE) {
+      const walEnd = asLsn(body.readBigUInt64BE(1));
+      this.#options.onProgress(walEnd);
+      this.#moveOn(walEnd);
+      if (body[17] === 1) this.sendStatus(false);
+    }
+  }
+
+  #afterMessage(): void {
+    if (this.#runs.inTransaction) return;
+    if (this.#runs.bytes > runBytesMax) this.#emit();
+    else if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
+      setImmediate(() => {
+        this.#flushScheduled = false;
+        if (!this.#runs.inTransaction) this.#guard(() => this.#emit());
+      });
+    }
+  }
+
+  #emit(): void {
+    this.#runs.flush();
+    this.#block(this.#sink.ready());
+  }
+
+  /** The source is idle up to `walEnd`: nothing that a consumer needs lies before it. */
+  #moveOn(walEnd: Lsn): void {
+    if (this.#runs.inTransaction) return;
+    this.#runs.flush();
+    if (walEnd <= this.#position) return;
+    this.#position = walEnd;
+    this.#sink.run({ transactions: [], batches: [], open: false, position: walEnd });
+  }
+
+  /** Holds back messages until the promise settles. */
+  #block(until: Promise<void>): void {
+    if (this.#blocked) {
+      until.catch((error: unknown) => this.#fail(error));
+      return;
+    }
+    this.#blocked = true;
+    this.#copy?.pause();
+    until.then(
+      () => {
+        this.#blocked = false;
+        this.#guard(() => {
+          let next = 0;
+          while (next < this.#waiting.length && !this.#blocked) this.#handle(this.#waiting[next++] as Buffer);
+          this.#waiting.splice(0, next);
+        });
+        if (!this.#blocked) this.#copy?.resume();
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  /** Standby status update; `ask` makes the server answer with its position. */
+  sendStatus(ask: boolean): void {
+    if (!this.#copy) return;
+    const acknowledged = this.#options.acknowledged();
+    if (acknowledged > 0n) crashPoint('ack.before-send');
+    const status = Buffer.alloc(34);
+    status[0] = 'r'.charCodeAt(0);
+    status.writeBigUInt64BE(this.#position > acknowledged ? this.#position : acknowledged, 1);
+    status.writeBigUInt64BE(acknowledged, 9);
+    status.writeBigUInt64BE(acknowledged, 17);
+    status.writeBigInt64BE(BigInt(Math.round(this.#options.clock.now())) * 1000n - 946_684_800_000_000n, 25);
+    status[33] = ask ? 1 : 0;
+    this.#copy.write(status);
+  }
+}
+

@@ -1,0 +1,116 @@
+// Collects the changes of a source into runs: where a run ends, and what is still open.
+import { assert } from '../base/index.ts';
+import { BatchBuilder } from './batch.ts';
+import { asPosition, type Position } from './position.ts';
+import type { Relation } from './relation.ts';
+import type { Run, Transaction, Truncate } from './run.ts';
+
+interface OpenTransaction {
+  xid: number;
+  commit: Position;
+  timeUs: bigint;
+}
+
+/** Hands a finished run to `emit`. The order of calls is the order of the source: begin, rows, commit, begin, … */
+export class RunBuilder {
+  readonly #emit: (run: Run) => void;
+  readonly #openBytesMax: number;
+  #batches = new Map<number, BatchBuilder>();
+  #transactions: Transaction[] = [];
+  #open: OpenTransaction | undefined;
+  #position: Position;
+  #seq = 0;
+  #bytesClosed = 0;
+  #lastBuilder: BatchBuilder | undefined;
+
+  constructor(position: Position, emit: (run: Run) => void, openBytesMax = 4 << 20) {
+    this.#position = position;
+    this.#emit = emit;
+    this.#openBytesMax = openBytesMax;
+  }
+
+  get inTransaction(): boolean {
+    return this.#open !== undefined;
+  }
+
+  get empty(): boolean {
+    return this.#transactions.length === 0;
+  }
+
+  /** Bytes of the run so far, near enough for limits. */
+  get bytes(): number {
+    return this.#bytesClosed + (this.#lastBuilder?.bytes ?? 0);
+  }
+
+  begin(xid: number, commit: Position, timeUs: bigint): void {
+    assert(!this.#open, 'a transaction begins inside another');
+    this.#open = { xid, commit, timeUs };
+    this.#addTransaction();
+  }
+
+  /** The builder of a relation's batch in the current run; a relation with a new shape ends the run first. */
+  batch(relation: Relation): BatchBuilder {
+    if (this.#lastBuilder?.relation === relation) return this.#lastBuilder;
+    let builder = this.#batches.get(relation.oid);
+    if (builder && builder.relation !== relation) {
+      this.flush();
+      builder = undefined;
+    }
+    if (!builder) this.#batches.set(relation.oid, (builder = new BatchBuilder(relation)));
+    this.#lastBuilder = builder;
+    this.#bytesClosed = 0;
+    for (const other of this.#batches.values()) if (other !== builder) this.#bytesClosed += other.bytes;
+    return builder;
+  }
+
+  /** The sequence number for the next row. */
+  nextSeq(): number {
+    return this.#seq++;
+  }
+
+  /** Call it after each row: a transaction larger than the limit is cut into open runs. */
+  rowAdded(): void {
+    if (this.bytes > this.#openBytesMax) this.flush();
+  }
+
+  truncate(truncate: Truncate): void {
+    this.#finish(truncate);
+  }
+
+  commit(end: Position): void {
+    const last = this.#transactions.at(-1);
+    assert(this.#open && last, 'a commit without a transaction');
+    this.#transactions[this.#transactions.length - 1] = { ...last, end };
+    this.#open = undefined;
+    this.#position = end;
+  }
+
+  /** Ends the run, if it has anything. Within a transaction the run is open. */
+  flush(): void {
+    if (this.#transactions.length > 0) this.#finish(undefined);
+  }
+
+  #addTransaction(): void {
+    const { xid, commit, timeUs } = this.#open as OpenTransaction;
+    // The end is known only at the commit; until then the next possible position stands for it.
+    this.#transactions.push({ xid, commit, end: asPosition(commit + 1n), timeUs, firstSeq: this.#seq });
+  }
+
+  #finish(truncate: Truncate | undefined): void {
+    const batches = [...this.#batches.values()].map((builder) => builder.build());
+    const run: Run = {
+      transactions: this.#transactions,
+      batches,
+      ...(truncate ? { truncate } : {}),
+      open: this.#open !== undefined,
+      position: this.#position,
+    };
+    this.#batches = new Map();
+    this.#transactions = [];
+    this.#lastBuilder = undefined;
+    this.#bytesClosed = 0;
+    this.#seq = 0;
+    if (this.#open) this.#addTransaction();
+    this.#emit(run);
+  }
+}
