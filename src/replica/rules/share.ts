@@ -1,0 +1,69 @@
+// Several source tables that fill one target table: allowed when their columns agree.
+import { type PgType, tableAddress } from '../../data/index.ts';
+import type { TargetTable } from '../../flow/index.ts';
+import type { Plan } from './plan.ts';
+import { Problems, type RuleProblem } from './problem.ts';
+
+/** A plan whose target columns are in the order of the table that it shares. */
+export interface Placed {
+  readonly plan: Plan;
+  readonly target: TargetTable;
+}
+
+const targetOf = (plan: Plan): TargetTable => ({ ...plan.target, columns: plan.columns.map((one) => one.column), key: plan.key });
+
+/** Gives each plan its target; plans of one target get the same object. A plan that disagrees with an earlier one is left out, with a problem. */
+export function share(plans: readonly Plan[]): { placed: Placed[]; problems: RuleProblem[] } {
+  const problems: RuleProblem[] = [];
+  const groups = new Map<string, Plan[]>();
+  for (const plan of plans) {
+    const address = tableAddress(plan.target);
+    const group = groups.get(address) ?? [];
+    groups.set(address, group);
+    const first = group[0];
+    const fitted = first ? fit(plan, first, address, problems) : plan;
+    if (fitted) group.push(fitted);
+  }
+  const placed = [...groups.values()].flatMap((group) => {
+    const target = loosest(group);
+    return group.map((plan) => ({ plan, target }));
+  });
+  return { placed, problems };
+}
+
+/** The plan with its columns in the order of `first`. */
+function fit(plan: Plan, first: Plan, address: string, problems: RuleProblem[]): Plan | undefined {
+  const report = new Problems(tableAddress(plan.relation), plan.rule?.place);
+  const other = tableAddress(first.relation);
+  const differ = (what: string): undefined => {
+    report.add('RULE_INVALID', `it and ${other} both go to ${address}, but ${what}`, 'send it to a table of its own with `to`, or make the columns alike');
+    problems.push(...report.list);
+  };
+  const order: number[] = [];
+  for (const { column } of first.columns) {
+    const at = plan.columns.findIndex((one) => one.column.name === column.name);
+    const mine = plan.columns[at]?.column;
+    if (!mine) return differ(`only ${other} has a column ${column.name}`);
+    if (!sameType(mine.type, column.type) || mine.typmod !== column.typmod) {
+      return differ(`the column ${column.name} is ${mine.typeText} here and ${column.typeText} there`);
+    }
+    order.push(at);
+  }
+  const extra = plan.columns.find((one) => !first.columns.some(({ column }) => column.name === one.column.name));
+  if (extra) return differ(`only this one has a column ${extra.column.name}`);
+  const key = plan.key.map((at) => order.indexOf(at));
+  if (key.length !== first.key.length || !first.key.every((at) => key.includes(at))) return differ('their keys differ');
+  return { ...plan, columns: order.map((at) => plan.columns[at] as Plan['columns'][number]), key: first.key };
+}
+
+/** The table that takes the rows of all: NOT NULL only where all say so. */
+function loosest(group: readonly Plan[]): TargetTable {
+  const [first, ...others] = group as [Plan, ...Plan[]];
+  const target = targetOf(first);
+  if (others.length === 0) return target;
+  const columns = target.columns.map((column, i) => ({ ...column, notNull: group.every((plan) => plan.columns[i]?.column.notNull) }));
+  return { ...target, columns };
+}
+
+/** Types by name, since OIDs of user types belong to one server. */
+export const sameType = (a: PgType, b: PgType): boolean => a.schema === b.schema && a.name === b.name;
