@@ -1,0 +1,111 @@
+// What a target lacks to take the rows that would be written to it: the DDL that makes it, the grants that the DDL needs, and what no DDL
+// can mend. Nothing is changed here; apply.ts runs the DDL.
+import { tableAddress } from '../../../data/index.ts';
+import type { TargetTable } from '../../../flow/index.ts';
+import type { PgConnection } from '../../../wire/index.ts';
+import { type ActualTable, readTargetTables } from './actual-table.ts';
+import { planGrants, planSchemas } from './privileges.ts';
+import { type Fit, planCreate, planExisting } from './tables.ts';
+import { isBuiltIn, readTargetTypes, typesWithin } from './target-types.ts';
+import { TypePlanner } from './types-plan.ts';
+
+/** One statement, without a semicolon at its end. It changes nothing when its object is already there (see applyTarget). */
+export interface DdlStatement {
+  readonly sql: string;
+  /** Half a sentence: what makes it needed. */
+  readonly why: string;
+  /** What it makes or changes, e.g. `table sales.orders`, `type public.status`, `schema sales`. */
+  readonly object: string;
+  /** The statement that an owner or superuser runs when the user of the replica may not run `sql`. */
+  readonly grant: string;
+  /** The schema in which it makes a new type or table. */
+  readonly makesIn?: string;
+  /** For what is there and altered: whether the user owns it. */
+  readonly owned?: boolean;
+}
+
+export interface TargetProblem {
+  /** A warning is about speed or about what can go wrong later; an error stops the replica before it writes anything. */
+  readonly level: 'error' | 'warning';
+  /** The table's address. */
+  readonly table: string;
+  readonly column?: string;
+  readonly message: string;
+  /** A statement or a change of the configuration. */
+  readonly hint: string;
+}
+
+export interface TargetPlan {
+  /** In the order in which they must run. */
+  readonly ddl: readonly DdlStatement[];
+  /** What the user of the connection may not do yet, as statements for an owner or superuser. */
+  readonly grants: readonly { readonly sql: string; readonly why: string }[];
+  readonly problems: readonly TargetProblem[];
+  /** The tables that exist, and how each wanted column fits: `cast` means assignable to the column's type. */
+  readonly existing: readonly { readonly table: ActualTable; readonly fits: Readonly<Record<string, Fit>> }[];
+}
+
+/** Compares what is wanted with what is there. Sets the session's search_path to empty. The result is the same for the same catalog. */
+export async function planTarget(connection: PgConnection, wanted: readonly TargetTable[]): Promise<TargetPlan> {
+  const tables = mergeTables(wanted);
+  const existing = new Map((await readTargetTables(connection, tables)).map((table) => [tableAddress(table), table]));
+  const everyType = typesWithin(tables.flatMap((table) => table.columns.map((column) => column.type)));
+  const targetTypes = await readTargetTypes(connection, everyType);
+  const schemas = await planSchemas(connection, [...tables.map((table) => table.schema), ...everyType.filter((type) => !isBuiltIn(type)).map((type) => type.schema)]);
+
+  const ddl: DdlStatement[] = [];
+  const problems: TargetProblem[] = [];
+  const visited = new Set<string>();
+  const planner = new TypePlanner(targetTypes, everyType, schemas.role, ddl, problems, (name) => visitTable(tables.find((table) => table.schema === name.schema && table.name === name.name)));
+  const fits: { table: ActualTable; fits: Readonly<Record<string, Fit>> }[] = [];
+
+  function visitTable(table: TargetTable | undefined): boolean {
+    if (!table) return false;
+    const address = tableAddress(table);
+    if (visited.has(address)) return true;
+    visited.add(address);
+    for (const column of table.columns) planner.visit(column.type, { table: address, column: column.name });
+    const actual = existing.get(address);
+    if (!actual) ddl.push(planCreate(table, schemas.role));
+    return true;
+  }
+  for (const table of tables) visitTable(table);
+  for (const table of tables) {
+    const actual = existing.get(tableAddress(table));
+    if (actual) fits.push({ table: actual, fits: await planExisting(connection, table, actual, schemas.role, ddl, problems) });
+  }
+  const needed = new Set(ddl.flatMap((statement) => statement.makesIn ?? []));
+  return {
+    ddl: [...schemas.missing.filter((statement) => needed.has(statement.schema)), ...ddl],
+    grants: planGrants(schemas, needed, ddl, fits.map((fit) => fit.table)),
+    problems,
+    existing: fits,
+  };
+}
+
+/** Several sources may fill one table: its columns are then the union of what they carry; a column that only some carry is nullable. */
+function mergeTables(wanted: readonly TargetTable[]): TargetTable[] {
+  const byAddress = new Map<string, TargetTable>();
+  for (const table of wanted) {
+    const known = byAddress.get(tableAddress(table));
+    byAddress.set(tableAddress(table), known ? merge(known, table) : table);
+  }
+  return [...byAddress.values()].sort((a, b) => compare(tableAddress(a), tableAddress(b)));
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+function merge(a: TargetTable, b: TargetTable): TargetTable {
+  const columns = a.columns.map((column) => {
+    const other = b.columns.find((candidate) => candidate.name === column.name);
+    return other?.notNull ? column : { ...column, notNull: false };
+  });
+  const added = b.columns.filter((column) => !a.columns.some((known) => known.name === column.name)).map((column) => ({ ...column, notNull: false }));
+  return { schema: a.schema, name: a.name, columns: [...columns, ...added], key: a.key };
+}
+
+/** The plan as a script for review: each statement under its reason, grants first. Empty when there is nothing to do. */
+export function printPlan(plan: Pick<TargetPlan, 'ddl' | 'grants'>): string {
+  const statements = [...plan.grants.map(({ sql, why }) => `-- to be run by an owner or superuser: ${why}\n${sql};`), ...plan.ddl.map(({ sql, why }) => `-- ${why}\n${sql};`)];
+  return statements.map((statement) => `${statement}\n`).join('\n');
+}
