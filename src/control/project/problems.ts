@@ -1,0 +1,106 @@
+// What zod found wrong, in words, with the nearest valid name.
+import { z } from 'zod';
+import { nearestName } from '../../data/index.ts';
+import type { Path, Report } from './report.ts';
+
+type Issue = z.core.$ZodIssue;
+type Json = { [key: string]: Json } | Json[] | string | number | boolean | null;
+
+/** Top-level words that later releases will know. */
+const later: Record<string, string> = { hooks: 'hooks', views: 'views', flows: 'flows', telemetry: 'telemetry' };
+
+/** Adds every problem of a failed parse, `base` being the path of the value that was parsed. */
+export function reportIssues(schema: z.ZodType, issues: readonly Issue[], report: Report, base: Path = []): void {
+  const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Json;
+  for (const issue of issues) reportIssue(issue, [], json, report, base);
+}
+
+function reportIssue(issue: Issue, prefix: Path, json: Json, report: Report, base: Path): void {
+  const inner = [...prefix, ...issue.path] as (string | number)[];
+  const path = [...base, ...inner];
+  if (issue.code === 'invalid_union') {
+    const branch = likelyBranch(issue.errors);
+    if (branch) for (const each of branch) reportIssue(each, inner, json, report, base);
+    else report.error(path, `${subject(path)} must be ${alternatives(issue.errors)}`, { code: 'CONFIG_INVALID' });
+  } else if (issue.code === 'unrecognized_keys') {
+    for (const key of issue.keys) unknownKey(key, path, keysAt(json, inner), report);
+  } else if (issue.code === 'invalid_value' && issue.input !== undefined && !issue.message.startsWith('Invalid')) {
+    report.error(path, issue.message);
+  } else if (issue.code === 'invalid_value') {
+    const values = issue.values.map(String);
+    const near = typeof issue.input === 'string' ? nearestName(issue.input, values) : undefined;
+    report.error(path, `${subject(path)} must be ${orList(values)}`, { hint: near === undefined ? undefined : `did you mean "${near}"?` });
+  } else if (issue.code === 'invalid_type' && issue.input === undefined) {
+    const key = path.at(-1);
+    report.error(path, `${path.length > 1 ? `${subject(path.slice(0, -1))} has no "${String(key)}"` : `"${String(key)}" is missing`}`, { at: 'key' });
+  } else if (issue.code === 'invalid_type') {
+    report.error(path, `${subject(path)} must be ${typeWord(issue.expected)}, not ${valueWord(issue.input)}`);
+  } else if (issue.code === 'invalid_key') {
+    report.error(path, `"${String(path.at(-1))}" is not a name`, { at: 'key' });
+  } else {
+    report.error(path, issue.code === 'custom' || issue.code === 'too_small' || issue.code === 'invalid_format' ? `${subject(path)}: ${issue.message}` : issue.message);
+  }
+}
+
+function unknownKey(key: string, path: Path, valid: readonly string[], report: Report): void {
+  if (path.length === 0 && later[key]) {
+    report.error([key], `"${key}" is not in this release`, { at: 'key', hint: 'this release has sources and replicas' });
+    return;
+  }
+  const near = nearestName(key, valid);
+  const hint = near === undefined ? (valid.length > 0 ? `valid keys are ${valid.join(', ')}` : undefined) : `did you mean "${near}"?`;
+  report.error([...path, key], `unknown key "${key}"${path.length > 0 ? ` in ${subject(path)}` : ''}`, { at: 'key', hint });
+}
+
+/** The branch of a union that fits the value's kind: the one whose problems lie deeper than "wrong type". Undefined when none or several do. */
+function likelyBranch(errors: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
+  const fitting = errors.filter((issues) => !issues.some((issue) => issue.path.length === 0 && (issue.code === 'invalid_type' || (issue.code === 'invalid_union' && !likelyBranch(issue.errors)))));
+  const deeper = fitting.filter((issues) => !issues.some((issue) => issue.path.length === 0 && issue.code === 'invalid_value'));
+  const narrowed = deeper.length > 0 ? deeper : fitting;
+  if (narrowed.length <= 1) return narrowed[0];
+  // Several mappings: the one with the fewest complaints is what was meant.
+  const fewest = narrowed.toSorted((a, b) => complaints(a) - complaints(b));
+  return complaints(fewest[0] ?? []) < complaints(fewest[1] ?? []) ? fewest[0] : undefined;
+}
+
+const complaints = (issues: readonly Issue[]): number =>
+  issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : issue.code === 'invalid_type' && issue.input === undefined ? 1 : 1), 0);
+
+/** What the branches of a union want, in words. */
+function alternatives(errors: readonly (readonly Issue[])[]): string {
+  const words = errors.flatMap((issues) => issues.flatMap((issue): string[] => {
+    if (issue.code === 'invalid_type') return [typeWord(issue.expected)];
+    if (issue.code === 'invalid_value') return issue.values.map((value) => JSON.stringify(value));
+    if (issue.code === 'invalid_union') return [alternatives(issue.errors)];
+    return issue.code === 'unrecognized_keys' ? ['a mapping'] : [];
+  }));
+  return orList([...new Set(words)]);
+}
+
+const orList = (words: readonly string[]): string => (words.length < 2 ? (words[0] ?? 'something else') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`);
+
+/** What a path is called in a sentence: `replicas.warehouse.names`. */
+export const subject = (path: Path): string =>
+  path.length === 0 ? 'the file' : path.reduce<string>((text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? step : `${text}.${step}`), '');
+
+const typeWord = (expected: string): string =>
+  ({ object: 'a mapping', record: 'a mapping', string: 'text', boolean: 'true or false', array: 'a list', number: 'a number', null: 'null' })[expected] ?? expected;
+
+function valueWord(value: unknown): string {
+  if (value === null) return 'empty';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a mapping';
+  return typeof value === 'string' ? `"${value.length > 40 ? `${value.slice(0, 40)}…` : value}"` : String(value);
+}
+
+/** The keys that a mapping at this path may have, by the JSON Schema. */
+function keysAt(schema: Json, path: Path): string[] {
+  const [step, ...rest] = path;
+  if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return [];
+  const branches = schema['anyOf'];
+  if (Array.isArray(branches)) return [...new Set(branches.flatMap((branch) => keysAt(branch, path)))];
+  const properties = (schema['properties'] ?? {}) as Record<string, Json>;
+  if (step === undefined) return Object.keys(properties);
+  if (typeof step === 'number') return keysAt(schema['items'] ?? null, rest);
+  return keysAt(Object.hasOwn(properties, step) ? (properties[step] as Json) : (schema['additionalProperties'] ?? null), rest);
+}
