@@ -1,2 +1,5 @@
-// codec: bytes to data and back, pure.
-export { PgoutputDecoder, type RelationMessage } from './pgoutput/decoder.ts';
+// codec: bytes ↔ data, pure. Values of PostgreSQL's types, the framing of COPY.
+export { typeCodec, typeName, valueToText, type TypeCodec } from './pg-types/codec.ts';
+export { builtinPgTypes, typeByOid } from './pg-types/type-by-oid.ts';
+export { COPY_HEADER, COPY_TRAILER } from './pgcopy/format.ts';
+export { CopyParser, type CopyParserOptions } from './pgcopy/parser.ts';

@@ -4,9 +4,9 @@ import { infinityOf } from './infinity.ts';
 import { invalid } from './invalid.ts';
 import { scanMoment, scanTime } from './scan.ts';
 
-/** PostgreSQL's range: 4714-11-24 BC to 5874897-12-31. */
+/** PostgreSQL's range: 4714-11-24 BC to 5874898-06-02 (its manual says 5874897). */
 const DAYS_MIN = -2_440_588;
-const DAYS_MAX = 2_145_031_948;
+const DAYS_MAX = 2_145_042_905;
 
 /** A day without time or zone. Immutable. `days` counts from 1970-01-01 and is ±Infinity for PostgreSQL's infinity. */
 export class CalendarDate {

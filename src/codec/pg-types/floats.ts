@@ -1,0 +1,100 @@
+// float4 and float8. PostgreSQL prints the shortest decimal that reads back as the same value, in fixed notation while the exponent is
+// at least −4 and below 15 (float8) or 6 (float4), otherwise as 1e+15.
+import { fixed, type ValueForm, wanted } from './value-form.ts';
+
+/** `d.ddde±x`, as toExponential gives it → PostgreSQL's spelling. */
+function spell(exponential: string, fixedBelow: number): string {
+  const at = exponential.indexOf('e');
+  const exponent = Number(exponential.slice(at + 1));
+  const mantissa = exponential.slice(0, at);
+  if (exponent < -4 || exponent >= fixedBelow) {
+    const size = Math.abs(exponent);
+    return `${mantissa}e${exponent < 0 ? '-' : '+'}${size < 10 ? '0' : ''}${size}`;
+  }
+  const negative = mantissa.startsWith('-');
+  const digits = mantissa.replace('-', '').replace('.', '');
+  const sign = negative ? '-' : '';
+  if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`;
+  const whole = digits.slice(0, exponent + 1).padEnd(exponent + 1, '0');
+  return digits.length > exponent + 1 ? `${sign}${whole}.${digits.slice(exponent + 1)}` : sign + whole;
+}
+
+function special(value: number): string | undefined {
+  if (Number.isFinite(value)) return Object.is(value, -0) ? '-0' : value === 0 ? '0' : undefined;
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity';
+}
+
+export const float8Text = (value: number): string => special(value) ?? spell(value.toExponential(), 15);
+
+/** The shortest digits that single precision tells apart: at most nine. */
+export function float4Text(value: number): string {
+  const known = special(value);
+  if (known !== undefined) return known;
+  for (let digits = 0; digits < 9; digits++) {
+    const text = value.toExponential(digits);
+    if (Math.fround(Number(text)) === value) return spell(text, 6);
+  }
+  return spell(value.toExponential(8), 6);
+}
+
+function floatOf(text: string): number {
+  const trimmed = text.trim();
+  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed)) {
+    const value = Number(trimmed);
+    if (!Number.isFinite(value) || (value === 0 && /[1-9]/.test(trimmed.split(/e/i)[0] as string))) throw new RangeError('out of range');
+    return value;
+  }
+  switch (trimmed.toLowerCase()) {
+    case 'nan': return NaN;
+    case 'infinity': case '+infinity': case 'inf': case '+inf': return Infinity;
+    case '-infinity': case '-inf': return -Infinity;
+    default: throw new RangeError('not a number');
+  }
+}
+
+function numberOf(value: unknown): number {
+  if (typeof value !== 'bigint') return wanted(value, 'number', 'a number');
+  const near = Number(value);
+  if (!Number.isFinite(near) || BigInt(near) !== value) throw new RangeError('a double cannot hold it exactly');
+  return near;
+}
+
+const readDouble = (bytes: Buffer, start: number, end: number): number => {
+  fixed(start, end, 8);
+  return bytes.readDoubleBE(start);
+};
+
+export const float8: ValueForm = {
+  jsType: 'number',
+  read: readDouble,
+  parse: floatOf,
+  write: (value, out) => void out.f64(numberOf(value)),
+  writeText: (text, out) => void out.f64(floatOf(text)),
+  text: (bytes, start, end) => float8Text(readDouble(bytes, start, end)),
+};
+
+/** Rounds to single precision, as PostgreSQL does; what overflows or vanishes there is refused. */
+function single(value: number): number {
+  const near = Math.fround(value);
+  if (Number.isFinite(value) && (!Number.isFinite(near) || (near === 0 && value !== 0))) throw new RangeError('out of range of single precision');
+  return near;
+}
+
+const readSingle = (bytes: Buffer, start: number, end: number): number => {
+  fixed(start, end, 4);
+  return bytes.readFloatBE(start);
+};
+
+export const float4: ValueForm = {
+  jsType: 'number',
+  // The number that its shortest text means, so that 0.1 in the database is 0.1 here.
+  read: (bytes, start, end) => Number(float4Text(readSingle(bytes, start, end))),
+  parse: (text) => {
+    const value = floatOf(text);
+    single(value);
+    return value;
+  },
+  write: (value, out) => void out.f32(single(numberOf(value))),
+  writeText: (text, out) => void out.f32(single(floatOf(text))),
+  text: (bytes, start, end) => float4Text(readSingle(bytes, start, end)),
+};
