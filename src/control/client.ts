@@ -1,0 +1,83 @@
+// The other end of serve/http: how a command talks to the process that runs the project.
+import { request } from 'node:http';
+import { catalogue, type ErrorCode, MillraceError } from '../base/index.ts';
+import { readRunFile, runFilePath } from './run-file.ts';
+import type { ProjectStatus } from './status.ts';
+
+export interface RunningClient {
+  readonly pid: number;
+  readonly url: string;
+  status(): Promise<ProjectStatus>;
+  pause(replica: string): Promise<void>;
+  resume(replica: string): Promise<void>;
+  /** Tables by the source's name ("public.orders"); all of the replica when empty. */
+  resync(replica: string, tables: readonly string[]): Promise<void>;
+  /** Resolves when the replica stands at `position`; see Running.hold. */
+  hold(replica: string, position: string, ms: number): Promise<void>;
+  release(replica: string): Promise<void>;
+}
+
+/** The process that runs this project, or undefined. */
+export function findRunning(folder: string): RunningClient | undefined {
+  const found = readRunFile(folder);
+  return found && clientOf(found.pid, found.http);
+}
+
+/** The process that runs this project. Throws NOT_RUNNING. */
+export function requireRunning(folder: string): RunningClient {
+  const client = findRunning(folder);
+  if (!client) throw new MillraceError('NOT_RUNNING', 'no process runs this project', { where: runFilePath(folder) });
+  return client;
+}
+
+function clientOf(pid: number, url: string): RunningClient {
+  const call = async (method: 'GET' | 'POST', path: string): Promise<unknown> => {
+    const { status, body } = await send(method, `${url}${path}`).catch((error: unknown) => {
+      const detail = error instanceof Error ? error.message : String(error);
+      throw new MillraceError('NOT_RUNNING', `process ${pid} does not answer`, { where: url, detail, hint: 'it may just have stopped; look at `millrace status`', cause: error });
+    });
+    if (status !== 200) throw remoteError(body);
+    return body;
+  };
+  const post = async (replica: string, verb: string, query = new URLSearchParams()): Promise<void> => {
+    const search = query.size > 0 ? `?${query}` : '';
+    await call('POST', `/replicas/${encodeURIComponent(replica)}/${verb}${search}`);
+  };
+  return {
+    pid,
+    url,
+    status: async () => (await call('GET', '/status')) as ProjectStatus,
+    pause: (replica) => post(replica, 'pause'),
+    resume: (replica) => post(replica, 'resume'),
+    resync: (replica, tables) => post(replica, 'resync', new URLSearchParams(tables.map((table): [string, string] => ['table', table]))),
+    hold: (replica, position, ms) => post(replica, 'hold', new URLSearchParams({ position, ms: String(ms) })),
+    release: (replica) => post(replica, 'release'),
+  };
+}
+
+/** Not fetch: a resync may take longer than its limit of five minutes, and it refuses some ports. */
+function send(method: string, url: string): Promise<{ status: number; body: unknown }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { method, agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('error', reject).on('end', () => {
+        try {
+          resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) });
+        } catch {
+          reject(new Error(`the answer is not JSON: ${text.slice(0, 200)}`));
+        }
+      });
+    });
+    outgoing.on('error', reject).end();
+  });
+}
+
+/** An error that the other process answered, as if it had happened here. */
+function remoteError(body: unknown): MillraceError {
+  const { code, message, hint, where, detail } = (body ?? {}) as Record<string, unknown>;
+  const known = typeof code === 'string' && code in catalogue ? (code as ErrorCode) : 'INTERNAL';
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+  const parts = Object.entries({ hint: text(hint), where: text(where), detail: text(detail) }).filter(([, value]) => value !== undefined);
+  return new MillraceError(known, text(message) ?? 'the running process answered with an error', Object.fromEntries(parts));
+}
