@@ -1,4 +1,5 @@
 // flow: epochs, and the ports that sources and sinks implement.
+export type { Feed, FeedMembership } from './feed.ts';
 export type { RunSink, Snapshot, Source, SourceState } from './source.ts';
 export type { Committed, ConsumerPosition, TransactionalSink } from './sink.ts';
 export type { TableStep, TableTruncate, TableWrite, TargetColumn, TargetTable } from './table-write.ts';

@@ -21,6 +21,8 @@ export interface Source {
 
   /** Where the source's log ends now. */
   end(): Promise<Position>;
+  /** A position behind everything that had committed when this was called. */
+  committedEnd(): Promise<Position>;
 
   formatPosition(position: Position): string;
   parsePosition(text: string): Position;

@@ -125,11 +125,26 @@ export class PostgresSource implements Source {
   }
 
   async end(): Promise<Position> {
+    return (await this.#walEnds()).flushed;
+  }
+
+  /** Asynchronous commits are flushed by the WAL writer a moment later; the insert position alone may lie in a page that stays empty. */
+  async committedEnd(): Promise<Position> {
+    const { inserted } = await this.#walEnds();
+    for (let waitedMs = 0; ; waitedMs += 50) {
+      const { flushed } = await this.#walEnds();
+      if (flushed >= inserted || waitedMs >= 1000) return flushed;
+      await this.#options.clock.sleep(50);
+    }
+  }
+
+  async #walEnds(): Promise<{ inserted: Lsn; flushed: Lsn }> {
     const control = await this.#controlConnection();
-    const [row] = await control.rows<{ lsn: string }>(
-      'select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn',
+    const [row] = await control.rows<{ inserted: string; flushed: string }>(
+      `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as inserted,
+              case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end::text as flushed`,
     );
-    return parseLsn(row?.lsn ?? '0/0');
+    return { inserted: parseLsn(row?.inserted ?? '0/0'), flushed: parseLsn(row?.flushed ?? '0/0') };
   }
 
   /** Bytes of WAL that the slot holds back; 0 if that is unknown. */

@@ -1,0 +1,218 @@
+// Capture of one source: keeps it open, follows its commits into the stream, acknowledges what can no longer be lost.
+//
+// What holds at any time:
+// - The source is never told to forget what some consumer may still need: it is acknowledged the least position that all consumers hold.
+//   Only when the source keeps more WAL than `walKeptBytesMax` does the word of the synced log count instead.
+// - The stream is contiguous. When the source can no longer continue it, it begins anew and consumers that are behind find the gap themselves.
+import { asMillraceError, Backoff, type Clock, type Logger, type Metrics, MillraceError, type Random } from '../base/index.ts';
+import type { ChangeStream } from '../bus/index.ts';
+import { type Position, type Relation, type Run, type SourceIdentity, tableAddress } from '../data/index.ts';
+import type { Feed, FeedMembership, Source, SourceState } from '../flow/index.ts';
+
+export interface CaptureOptions {
+  readonly source: Source;
+  readonly stream: ChangeStream;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly walKeptBytesMax: number;
+  /** Bytes of WAL that the source keeps for us now. */
+  walKept(): Promise<number>;
+  /** The server that the stream in the log belongs to, remembered beside it. */
+  readonly memory: { read(): SourceIdentity | undefined; write(identity: SourceIdentity): void };
+}
+
+export type CaptureCondition =
+  | { readonly state: 'starting' | 'streaming'; readonly reason?: string }
+  | { readonly state: 'retrying' | 'failed'; readonly error: MillraceError };
+
+/** How often acknowledgement, trimming and lag are brought up to date. */
+const tidyEveryMs = 500;
+
+export class Capture implements Feed {
+  readonly source: Source;
+  readonly stream: ChangeStream;
+  condition: CaptureCondition = { state: 'starting' };
+  /** Where the source's log ended when it was last asked. */
+  sourceEnd: Position | undefined;
+  /** Bytes of WAL that the source keeps for us, as last asked. */
+  walKeptBytes = 0;
+  /** The log's word counts: it holds changes that exist nowhere else. */
+  logIsOnlyCopy = false;
+  /** Commit time of the newest transaction received, microseconds. */
+  lastCommitUs = 0n;
+  relations: readonly Relation[] = [];
+  readonly changes = new Map<string, number>();
+
+  readonly #options: CaptureOptions;
+  readonly #consumers = new Map<string, Position | undefined>();
+  readonly #stopping = new AbortController();
+  #state: SourceState | undefined;
+  #waiters = new Set<() => void>();
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(options: CaptureOptions) {
+    this.#options = options;
+    this.source = options.source;
+    this.stream = options.stream;
+  }
+
+  start(): void {
+    const tidy = setInterval(() => void this.#tidy(), tidyEveryMs);
+    this.#done = this.#follow().finally(() => clearInterval(tidy));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+    await this.#tidy();
+    await this.source.close();
+  }
+
+  /** What the source is waiting for, shown while it starts. */
+  waitsFor(reason: string | undefined): void {
+    if (this.condition.state === 'starting') this.condition = reason === undefined ? { state: 'starting' } : { state: 'starting', reason };
+  }
+
+  async opened(signal: AbortSignal): Promise<SourceState | undefined> {
+    while (!this.#state && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#waiters.delete(wake);
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        this.#waiters.add(wake);
+        signal.addEventListener('abort', wake);
+      });
+    }
+    return signal.aborted ? undefined : this.#state;
+  }
+
+  join(consumer: string): FeedMembership {
+    this.#consumers.set(consumer, undefined);
+    return {
+      holds: (position) => this.#consumers.set(consumer, position),
+      leave: () => this.#consumers.delete(consumer),
+    };
+  }
+
+  /** Asks the source where its log ends now. */
+  async refreshEnd(): Promise<Position> {
+    return (this.sourceEnd = await this.source.end());
+  }
+
+  async #follow(): Promise<void> {
+    const { clock, logger, metrics, random } = this.#options;
+    const signal = this.#stopping.signal;
+    const backoff = new Backoff(random);
+    while (!signal.aborted) {
+      try {
+        const state = await this.source.open();
+        const from = await this.#startingPoint(state);
+        this.relations = state.relations;
+        this.#state = state;
+        this.condition = { state: 'streaming' };
+        for (const wake of [...this.#waiters]) wake();
+        logger.info('streaming', { from: this.source.formatPosition(from), tables: state.relations.length });
+        await this.source.stream(from, { run: (run) => this.#run(run, backoff), ready: () => this.stream.ready() }, signal);
+      } catch (thrown) {
+        if (signal.aborted) break;
+        const error = asMillraceError(thrown);
+        this.#state = undefined;
+        this.stream.abandonOpen();
+        if (!error.retriable) {
+          this.condition = { state: 'failed', error };
+          logger.error('the source failed', { code: error.code, error: error.message, where: error.where, detail: error.detail, next: error.hint });
+          return;
+        }
+        this.condition = { state: 'retrying', error };
+        const delayMs = backoff.next();
+        logger.warn('the source is away, trying again', { code: error.code, error: error.message, delayMs: Math.round(delayMs) });
+        metrics.add('sourceReconnects', { source: this.source.name });
+        await clock.sleep(delayMs, signal);
+      }
+    }
+  }
+
+  /** Where to read on: at the end of the stream if the source still has what comes then, else at the oldest that it has, with a new stream. */
+  async #startingPoint(state: SourceState): Promise<Position> {
+    const { memory } = this.#options;
+    const known = memory.read();
+    const { end } = this.stream;
+    const sourceEnd = await this.refreshEnd();
+    if (end !== undefined && known?.systemId === state.identity.systemId && !state.fresh) {
+      if (sourceEnd < end) {
+        throw new MillraceError('SOURCE_CHANGED', `source "${this.source.name}" is behind its own past`, {
+          detail: `its log ends at ${this.source.formatPosition(sourceEnd)}, but ${this.source.formatPosition(end)} was received from it: it was restored from an older state`,
+          hint: `run \`millrace resync ${this.source.name}\` to read the tables again`,
+        });
+      }
+      if (end >= state.oldest) return end;
+    }
+    await this.stream.reset(state.oldest);
+    memory.write(state.identity);
+    return state.oldest;
+  }
+
+  #run(run: Run, backoff: Backoff): void {
+    const { metrics } = this.#options;
+    const source = this.source.name;
+    backoff.reset();
+    for (const batch of run.batches) {
+      const table = tableAddress(batch.relation);
+      this.changes.set(table, (this.changes.get(table) ?? 0) + batch.count);
+      metrics.add('sourceChanges', { source, table }, batch.count);
+    }
+    if (run.transactions.length > 0) {
+      metrics.add('sourceTransactions', { source }, run.transactions.length);
+      this.lastCommitUs = run.transactions.at(-1)?.timeUs ?? this.lastCommitUs;
+    }
+    this.stream.append(run);
+  }
+
+  /** The least position that all consumers hold; undefined while one of them has not said. */
+  #held(): Position | undefined {
+    let least: Position | undefined;
+    for (const position of this.#consumers.values()) {
+      if (position === undefined) return undefined;
+      if (least === undefined || position < least) least = position;
+    }
+    return least;
+  }
+
+  #ticks = 0;
+  #tidying: Promise<void> | undefined;
+
+  #tidy(): Promise<void> {
+    this.#tidying ??= this.#tidyOnce()
+      .catch((error: unknown) => this.#options.logger.debug('housekeeping failed', { error: String(error) }))
+      .finally(() => (this.#tidying = undefined));
+    return this.#tidying;
+  }
+
+  async #tidyOnce(): Promise<void> {
+    const { metrics, walKeptBytesMax } = this.#options;
+    const source = this.source.name;
+    const held = this.#held();
+    if (held !== undefined) {
+      this.source.acknowledge(held);
+      await this.stream.trim(held);
+    }
+    if (this.condition.state !== 'streaming') return;
+    this.#ticks += 1;
+    if (this.#ticks % 2 === 0) await this.refreshEnd();
+    if (this.#ticks % 10 === 1) {
+      this.walKeptBytes = await this.#options.walKept();
+      this.logIsOnlyCopy = this.walKeptBytes > walKeptBytesMax && (held === undefined || held < (this.stream.durableEnd ?? 0n));
+      metrics.set('sourceWalKeptBytes', { source }, this.walKeptBytes);
+    }
+    if (this.logIsOnlyCopy) {
+      await this.stream.sync();
+      const durable = this.stream.durableEnd;
+      if (durable !== undefined) this.source.acknowledge(durable);
+    }
+    metrics.set('logBytes', { source }, this.stream.bytes);
+  }
+}

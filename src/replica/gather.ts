@@ -1,0 +1,73 @@
+// Gathers runs into epochs: as much as is there, up to a limit, always whole transactions, and never past a hold.
+import type { StreamReader } from '../bus/index.ts';
+import { batchFrom, firstRowFrom, type Position, type Run, runAfter, runBytes, runRows } from '../data/index.ts';
+
+export interface Gathered {
+  readonly runs: readonly Run[];
+  /** Where the consumer stands once these are applied. */
+  readonly position: Position;
+  readonly rows: number;
+}
+
+export interface GatherLimits {
+  readonly rowsMax: number;
+  readonly bytesMax: number;
+}
+
+/** Whether a run has a transaction, whole or begun, that does not end at or before `position`. */
+const passes = (run: Run, position: Position): boolean => run.position > position || (run.open && (run.transactions.at(-1)?.commit ?? 0n) >= position);
+
+/** The part of a run up to the transactions that end at or before `position`, as a run that is not open. */
+export function runUpTo(run: Run, position: Position): Run {
+  if (!passes(run, position)) return run;
+  const cut = run.transactions.findIndex((transaction) => transaction.end > position);
+  if (cut < 0) return { ...run, position };
+  const seq = run.transactions[cut]?.firstSeq ?? 0;
+  const batches = run.batches.map((batch) => ({ ...batchFrom(batch, 0), count: firstRowFrom(batch, seq) })).filter((batch) => batch.count > 0);
+  return { transactions: run.transactions.slice(0, cut), batches, open: false, position };
+}
+
+export class Gatherer {
+  readonly #reader: StreamReader;
+  readonly #limits: GatherLimits;
+  /** A run, or the rest of one, that was read but not yet given out. */
+  #left: Run | undefined;
+  /** No transaction that ends behind this position is given out. */
+  hold: Position | undefined;
+
+  constructor(reader: StreamReader, limits: GatherLimits) {
+    this.#reader = reader;
+    this.#limits = limits;
+  }
+
+  /**
+   * The next epoch behind `from`; waits until something is there. Undefined when the reader was closed, or when the hold is reached: then
+   * `from` is as far as one can go without passing it.
+   */
+  async next(from: Position): Promise<Gathered | undefined> {
+    const runs: Run[] = [];
+    let [rows, bytes, position] = [0, 0, from];
+    for (;;) {
+      const whole = runs.length === 0 || runs.at(-1)?.open === false;
+      if (whole && (rows >= this.#limits.rowsMax || bytes >= this.#limits.bytesMax)) break;
+      const read: Run | undefined = this.#left ?? (await this.#reader.next(runs.length === 0 || !whole));
+      this.#left = undefined;
+      if (!read) {
+        if (!whole) return undefined; // closed inside a transaction: nothing of it may be applied
+        break;
+      }
+      let run = whole ? runAfter(read, position) : read;
+      if (!run) continue;
+      if (this.hold !== undefined && whole && passes(run, this.hold)) {
+        this.#left = run;
+        run = runUpTo(run, this.hold);
+        if (run.position <= position && run.batches.length === 0) break;
+      }
+      runs.push(run);
+      rows += runRows(run);
+      bytes += runBytes(run);
+      if (!run.open) position = run.position;
+    }
+    return runs.length === 0 ? undefined : { runs, position, rows };
+  }
+}

@@ -1,0 +1,301 @@
+// One source of a replica: joins the stream, loads what is not loaded yet, then applies epoch after epoch.
+import { type Clock, type Logger, type Metrics, MillraceError } from '../base/index.ts';
+import { AbandonedTransaction } from '../bus/index.ts';
+import { batchFrom, type Position, type Relation, type Run, type SourceIdentity, tableAddress } from '../data/index.ts';
+import type { ConsumerPosition, Feed, FeedMembership, SourceState, TableStep } from '../flow/index.ts';
+import type { ReplicaTarget } from './target.ts';
+import { Gatherer } from './gather.ts';
+import type { Routes } from './rules/routes.ts';
+
+export interface PartOptions {
+  readonly replica: string;
+  readonly feed: Feed;
+  readonly target: ReplicaTarget;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  compile(relations: readonly Relation[]): Promise<Routes>;
+  /** Called when the shape of target tables must follow. */
+  prepare(routes: Routes): Promise<void>;
+}
+
+const limits = { rowsMax: 20_000, bytesMax: 8 << 20 };
+/** An idle position is written to the target this often, so that the source can forget what lies before it. */
+const idleCommitEveryMs = 5000;
+
+/** How far a part is, for status. */
+export interface PartProgress {
+  /** Applied, in this process's memory; the target may have an older one while the source is idle. */
+  applied: Position | undefined;
+  /** Commit time of the oldest change that is being applied, microseconds; 0n when none is. */
+  pendingSinceUs: bigint;
+  phase: 'starting' | 'snapshot' | 'streaming';
+  rows: number;
+  readonly snapshotRows: Map<string, number>;
+  readonly loading: Set<string>;
+}
+
+export class Part {
+  readonly progress: PartProgress = { applied: undefined, pendingSinceUs: 0n, phase: 'starting', rows: 0, snapshotRows: new Map(), loading: new Set() };
+  readonly source: string;
+  routes: Routes | undefined;
+  readonly #options: PartOptions;
+  readonly #membership: FeedMembership;
+  #stored: Position | undefined;
+  #storedAtMs = 0;
+  /** Tables whose snapshot is newer than the position: their changes up to it are in it already. */
+  readonly #snapshots = new Map<string, Position>();
+  #gatherer: Gatherer | undefined;
+  #hold: { position: Position; until: number; reached: () => void } | undefined;
+  #standing = false;
+  #wake: (() => void) | undefined;
+
+  constructor(options: PartOptions) {
+    this.#options = options;
+    this.source = options.feed.source.name;
+    this.#membership = options.feed.join(options.replica);
+  }
+
+  /** Runs until the signal aborts; then everything gathered is applied or dropped, never half. Throws what stops the replica. */
+  async run(positions: readonly ConsumerPosition[], signal: AbortSignal): Promise<void> {
+    const { feed, target } = this.#options;
+    const state = await feed.opened(signal);
+    if (!state) return;
+    const routes = await this.#options.compile(state.relations);
+    this.routes = routes;
+    const known = positions.find((position) => position.part === this.source);
+    if (known) this.#checkIdentity(known, state);
+    await this.#options.prepare(routes);
+    await this.#load(known, routes, state, signal);
+    if (signal.aborted) return;
+    await this.#follow(routes, signal);
+    // A clean stop leaves the newest position behind, so that nothing looks outstanding.
+    const { applied } = this.progress;
+    if (applied !== undefined && this.#stored !== undefined && applied > this.#stored) {
+      await target.commit(this.source, applied, []);
+      this.#storedIs(applied);
+    }
+  }
+
+  leave(): void {
+    this.#membership.leave();
+  }
+
+  /** Stops behind the last transaction that ends at or before `position`; resolves when it stands there. */
+  hold(position: Position, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#hold = { position, until: this.#options.clock.monotonic() + ms, reached: resolve };
+      if (this.#gatherer) this.#gatherer.hold = position;
+      if (this.progress.applied !== undefined && this.progress.applied >= position) resolve();
+    });
+  }
+
+  release(): void {
+    this.#hold = undefined;
+    if (this.#gatherer) this.#gatherer.hold = undefined;
+    this.#wake?.();
+  }
+
+  #checkIdentity(known: ConsumerPosition, state: SourceState): void {
+    const { feed, replica } = this.#options;
+    const position = (at: Position): string => feed.source.formatPosition(at);
+    const same: SourceIdentity = known.identity;
+    if (same.systemId !== '' && same.systemId !== state.identity.systemId) {
+      throw new MillraceError('SOURCE_CHANGED', `source "${this.source}" is another server than the one that replica "${replica}" was filled from`, {
+        detail: `system identifier ${state.identity.systemId}, before ${same.systemId}`,
+      });
+    }
+    if (state.fresh) {
+      throw new MillraceError('SLOT_LOST', `the replication slot of source "${this.source}" was gone and has been made again at ${position(state.oldest)}`, {
+        detail: `replica "${replica}" stands at ${position(known.position)}; the changes between are lost to it`,
+        hint: `run \`millrace resync ${replica}\` to read its tables again`,
+      });
+    }
+  }
+
+  /** Checks that the stream has everything behind `position`. */
+  #checkGap(position: Position): void {
+    const { feed, replica } = this.#options;
+    const { start } = feed.stream;
+    if (start === undefined || position >= start) return;
+    throw new MillraceError('POSITION_GAP', `replica "${replica}" stands at ${feed.source.formatPosition(position)}, but source and log begin at ${feed.source.formatPosition(start)}`, {
+      hint: `run \`millrace resync ${replica}\` to read its tables again`,
+    });
+  }
+
+  async #load(known: ConsumerPosition | undefined, routes: Routes, state: SourceState, signal: AbortSignal): Promise<void> {
+    const { feed, target, logger, metrics, replica } = this.#options;
+    const tables = await target.tables(this.source);
+    const missing: Relation[] = [];
+    for (const relation of state.relations) {
+      for (const route of routes.for(relation)) {
+        const record = tables.find((table) => table.source === tableAddress(relation) && table.target === tableAddress(route.target));
+        if (record?.done) {
+          this.#snapshots.set(tableAddress(relation), record.snapshotPosition);
+          this.progress.snapshotRows.set(tableAddress(relation), record.rows);
+        } else if (!missing.includes(relation)) missing.push(relation);
+      }
+    }
+    if (known) {
+      this.#checkGap(known.position);
+      this.#storedIs(known.position);
+      this.progress.applied = known.position;
+    }
+    if (known && missing.length === 0) return;
+    this.progress.phase = 'snapshot';
+    const snapshot = await feed.source.snapshot(missing, signal);
+    try {
+      if (!known) {
+        // From now on a restart reads the stream from here; tables that are loaded later have newer snapshots of their own.
+        await target.commit(this.source, snapshot.position, []);
+        this.#storedIs(snapshot.position);
+        this.progress.applied = snapshot.position;
+      }
+      for (const relation of snapshot.relations) {
+        const address = tableAddress(relation);
+        this.progress.loading.add(address);
+        if (routes.for(relation).length === 0 || routes.for(relation)[0]?.relation.version !== relation.version) routes.relationChanged(relation);
+        for (const route of routes.for(relation)) {
+          logger.info('loading', { table: address, to: tableAddress(route.target), rowsEstimate: snapshot.estimate(relation) });
+          let rows = 0;
+          const steps = (async function* (read: AsyncIterable<Run>): AsyncGenerator<TableStep> {
+            for await (const run of read) {
+              const write = route.write(run.batches[0] as Run['batches'][number], run);
+              if (write) yield { kind: 'rows', writes: [write] };
+            }
+          })(this.#asRuns(snapshot.read(relation, signal), snapshot.position, (count) => {
+            rows += count;
+            this.progress.snapshotRows.set(address, rows);
+            metrics.add('snapshotRows', { replica, table: address }, count);
+          }));
+          await target.load({ part: this.source, from: relation, target: route.target, position: snapshot.position, steps }, signal);
+          if (signal.aborted) return;
+        }
+        this.#snapshots.set(address, snapshot.position);
+        this.progress.loading.delete(address);
+      }
+    } finally {
+      await snapshot.close();
+    }
+  }
+
+  /** Snapshot rows as the rows of a transaction that commits at the snapshot's position: that is what their meta columns say. */
+  async *#asRuns(batches: AsyncIterable<Run['batches'][number]>, position: Position, onRows: (count: number) => void): AsyncGenerator<Run> {
+    const timeUs = BigInt(Math.round(this.#options.clock.now())) * 1000n;
+    for await (const batch of batches) {
+      yield { transactions: [{ xid: 0, commit: position, end: position, timeUs, firstSeq: 0 }], batches: [batch], open: false, position };
+      onRows(batch.count);
+    }
+  }
+
+  async #follow(routes: Routes, signal: AbortSignal): Promise<void> {
+    const { feed } = this.#options;
+    while (!signal.aborted) {
+      const from = this.progress.applied as Position;
+      const reader = feed.stream.read(feed.stream.end !== undefined && from > feed.stream.end ? feed.stream.end : from);
+      const close = (): void => reader.close();
+      signal.addEventListener('abort', close, { once: true });
+      this.#gatherer = new Gatherer(reader, limits);
+      this.#gatherer.hold = this.#hold?.position;
+      try {
+        await this.#apply(this.#gatherer, routes, signal);
+      } catch (error) {
+        if (!(error instanceof AbandonedTransaction)) throw error;
+      } finally {
+        signal.removeEventListener('abort', close);
+        reader.close();
+        this.#gatherer = undefined;
+      }
+    }
+  }
+
+  async #apply(gatherer: Gatherer, routes: Routes, signal: AbortSignal): Promise<void> {
+    const { target, clock, metrics, replica } = this.#options;
+    const consistentFrom = [...this.#snapshots.values()].reduce((a, b) => (a > b ? a : b), 0n);
+    while (!signal.aborted) {
+      if ((this.progress.applied as Position) >= consistentFrom) {
+        this.#snapshots.clear();
+        this.progress.phase = 'streaming';
+      }
+      const gathered = await gatherer.next(this.progress.applied as Position);
+      if (!gathered) {
+        if (signal.aborted || !(await this.#standStill(signal))) return;
+        continue;
+      }
+      const first = gathered.runs.find((run) => run.transactions.length > 0);
+      this.progress.pendingSinceUs = first?.transactions[0]?.timeUs ?? 0n;
+      const steps: TableStep[] = [];
+      for (const run of gathered.runs) {
+        await this.#followShapes(run, routes);
+        steps.push(...routes.steps(this.#withoutLoaded(run)));
+      }
+      const idle = steps.length === 0;
+      if (!idle || clock.monotonic() - this.#storedAtMs >= idleCommitEveryMs) {
+        const committed = await target.commit(this.source, gathered.position, steps);
+        this.#storedIs(gathered.position);
+        this.progress.rows += committed.rows;
+        metrics.add('replicaRows', { replica }, committed.rows);
+        metrics.add('replicaEpochs', { replica });
+      }
+      this.progress.applied = gathered.position;
+      this.progress.pendingSinceUs = 0n;
+      if (this.#hold && gathered.position >= this.#hold.position) this.#hold.reached();
+    }
+  }
+
+  /** At a hold: waits for its release or its end. False when there is no hold, so that the reader was closed by someone else. */
+  async #standStill(signal: AbortSignal): Promise<boolean> {
+    const hold = this.#hold;
+    if (!hold) return false;
+    if (!this.#standing) {
+      this.#standing = true;
+      hold.reached();
+    }
+    const timeout = this.#options.clock.sleep(Math.max(0, hold.until - this.#options.clock.monotonic()), signal);
+    await Promise.race([timeout, new Promise<void>((resolve) => (this.#wake = resolve))]);
+    this.#wake = undefined;
+    this.#standing = false;
+    if (this.#hold === hold && this.#options.clock.monotonic() >= hold.until) this.release();
+    return true;
+  }
+
+  /** Lets the target follow when a run brings a table in a new shape. */
+  async #followShapes(run: Run, routes: Routes): Promise<void> {
+    let changed = false;
+    for (const batch of run.batches) {
+      const known = routes.for(batch.relation)[0]?.relation;
+      if (known && known.version !== batch.relation.version) {
+        routes.relationChanged(batch.relation);
+        changed = true;
+      }
+    }
+    if (changed) await this.#options.prepare(routes);
+  }
+
+  /** A run without the rows that a table's snapshot has already. */
+  #withoutLoaded(run: Run): Run {
+    if (this.#snapshots.size === 0) return run;
+    const batches = run.batches.flatMap((batch) => {
+      const loaded = this.#snapshots.get(tableAddress(batch.relation));
+      if (loaded === undefined) return [batch];
+      const firstNew = run.transactions.find((transaction) => transaction.end > loaded);
+      if (!firstNew) return [];
+      let from = 0;
+      while (from < batch.count && (batch.seqs[from] as number) < firstNew.firstSeq) from += 1;
+      return from === batch.count ? [] : [batchFrom(batch, from)];
+    });
+    const last = run.transactions.at(-1);
+    const { truncate, ...rest } = run;
+    const relations = truncate?.relations.filter((relation) => {
+      const loaded = this.#snapshots.get(tableAddress(relation));
+      return loaded === undefined || (last !== undefined && last.end > loaded);
+    });
+    return truncate && relations && relations.length > 0 ? { ...rest, batches, truncate: { ...truncate, relations } } : { ...rest, batches };
+  }
+
+  #storedIs(position: Position): void {
+    this.#stored = position;
+    this.#storedAtMs = this.#options.clock.monotonic();
+    this.#membership.holds(position);
+  }
+}

@@ -1,0 +1,217 @@
+// A replica: takes over its target, runs one part a source, and starts again after every error that may pass.
+import { asMillraceError, Backoff, type Clock, type Logger, type Metrics, MillraceError, type Random } from '../base/index.ts';
+import { type Position, type Relation, tableAddress } from '../data/index.ts';
+import type { Feed } from '../flow/index.ts';
+import { Part } from './part.ts';
+import { problemError } from './rules/problem.ts';
+import { compileRoutes, type Routes } from './rules/routes.ts';
+import type { ReplicaSpec } from './spec.ts';
+import type { ReplicaTarget } from './target.ts';
+
+export interface ReplicaOptions {
+  readonly spec: ReplicaSpec;
+  readonly feeds: readonly Feed[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Makes the target for one attempt; `prepare` brings its tables into the wanted shape, or refuses. */
+  connect(): { target: ReplicaTarget; prepare(routes: readonly Routes[]): Promise<void> };
+  /** Forgets positions and loads of tables (addresses at the source), or everything of a source when none is named. */
+  forget(part: string, tables: readonly string[]): Promise<void>;
+  /** Open dead letters, for status. */
+  countLetters(): Promise<number>;
+}
+
+export type ReplicaCondition =
+  | { readonly state: 'starting' | 'snapshot' | 'streaming' | 'paused' | 'stopped'; readonly reason?: string }
+  | { readonly state: 'retrying' | 'failed'; readonly error: MillraceError };
+
+export class Replica {
+  readonly name: string;
+  rows = 0;
+  deadLetters = 0;
+  readonly #options: ReplicaOptions;
+  readonly #parts = new Map<string, Part>();
+  readonly #stopping = new AbortController();
+  #attempt = new AbortController();
+  #paused: { resume: () => void; resumed: Promise<void> } | undefined;
+  #trouble: { state: 'retrying' | 'failed'; error: MillraceError } | undefined;
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+    this.name = options.spec.name;
+  }
+
+  start(): void {
+    this.#newParts();
+    this.#done = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#attempt.abort();
+    this.#paused?.resume();
+    await this.#done;
+  }
+
+  get condition(): ReplicaCondition {
+    if (this.#trouble) return this.#trouble;
+    if (this.#stopping.signal.aborted) return { state: 'stopped', reason: 'the process is ending' };
+    if (this.#paused) return { state: 'paused', reason: 'by request' };
+    const phases = [...this.#parts.values()].map((part) => part.progress.phase);
+    return { state: phases.includes('starting') ? 'starting' : phases.includes('snapshot') ? 'snapshot' : 'streaming' };
+  }
+
+  part(source: string): Part | undefined {
+    return this.#parts.get(source);
+  }
+
+  pause(): void {
+    if (this.#paused) return;
+    let resume: () => void = () => undefined;
+    const resumed = new Promise<void>((resolve) => (resume = resolve));
+    this.#paused = { resume, resumed };
+    this.#attempt.abort();
+  }
+
+  /** Goes on after `pause`, or tries again at once after a failure. */
+  resume(): void {
+    const paused = this.#paused;
+    this.#paused = undefined;
+    paused?.resume();
+    if (this.#trouble?.state === 'failed') {
+      this.#trouble = undefined;
+      this.#done = this.#run();
+    }
+  }
+
+  /** Reads tables again from a new snapshot; all of a source's when none is named. */
+  async resync(source: string, tables: readonly string[]): Promise<void> {
+    this.pause();
+    await this.#attemptEnded;
+    await this.#options.forget(source, tables);
+    this.resume();
+  }
+
+  /** The sources whose tables go to the target table with this address, with the tables' names there. */
+  sourcesOf(target: string): { source: string; table: string }[] {
+    return [...this.#parts.values()].flatMap((part) => {
+      const relations: readonly Relation[] = part.routes?.relations ?? [];
+      return relations
+        .filter((relation) => part.routes?.for(relation).some((route) => tableAddress(route.target) === target))
+        .map((relation) => ({ source: part.source, table: tableAddress(relation) }));
+    });
+  }
+
+  hold(source: string, position: Position, ms: number): Promise<void> {
+    const part = this.#parts.get(source);
+    if (!part) throw new MillraceError('NAME_UNKNOWN', `replica "${this.name}" does not take from "${source}"`);
+    return part.hold(position, ms);
+  }
+
+  release(): void {
+    for (const part of this.#parts.values()) part.release();
+  }
+
+  #target: ReturnType<ReplicaOptions['connect']> | undefined;
+  #attemptEnded: Promise<void> = Promise.resolve();
+
+  /** Parts join their feeds before anything runs, so that nothing is acknowledged or trimmed before their positions are known. */
+  #newParts(): void {
+    const { feeds, clock, logger, metrics, spec } = this.#options;
+    for (const feed of feeds) {
+      const current = (): ReturnType<ReplicaOptions['connect']> => this.#target as ReturnType<ReplicaOptions['connect']>;
+      const target: ReplicaTarget = {
+        open: () => current().target.open(),
+        commit: (part, position, steps) => current().target.commit(part, position, steps),
+        tables: (part) => current().target.tables(part),
+        load: (load, signal) => current().target.load(load, signal),
+        close: () => current().target.close(),
+      };
+      this.#parts.set(
+        feed.source.name,
+        new Part({
+          replica: this.name,
+          feed,
+          target,
+          clock,
+          logger: logger.with({ source: feed.source.name }),
+          metrics,
+          compile: (relations) => compileRoutes(spec, feed.source.name, relations),
+          prepare: (routes) => this.#prepare(routes),
+        }),
+      );
+    }
+  }
+
+  async #prepare(routes: Routes): Promise<void> {
+    const [problem] = routes.problems;
+    if (problem) throw problemError(problem);
+    // All parts together: several sources may fill one table.
+    const all = [...this.#parts.values()].flatMap((part) => (part.routes ? [part.routes] : []));
+    await this.#target?.prepare(all.includes(routes) ? all : [...all, routes]);
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger, metrics, random } = this.#options;
+    const backoff = new Backoff(random);
+    const stopped = this.#stopping.signal;
+    while (!stopped.aborted) {
+      if (this.#paused) await this.#paused.resumed;
+      if (stopped.aborted) break;
+      this.#attempt = new AbortController();
+      let ended: () => void = () => undefined;
+      this.#attemptEnded = new Promise((resolve) => (ended = resolve));
+      const startedMs = clock.monotonic();
+      try {
+        await this.#runOnce(this.#attempt);
+      } catch (thrown) {
+        const error = asMillraceError(thrown);
+        if (clock.monotonic() - startedMs > 30_000) backoff.reset();
+        if (!error.retriable) {
+          this.#trouble = { state: 'failed', error };
+          logger.error('the replica failed', { code: error.code, error: error.message, where: error.where, detail: error.detail, next: error.hint });
+          return;
+        }
+        if (!stopped.aborted) {
+          this.#trouble = { state: 'retrying', error };
+          metrics.add('replicaRetries', { replica: this.name });
+          const delayMs = backoff.next();
+          logger.warn('the target is away, trying again', { code: error.code, error: error.message, delayMs: Math.round(delayMs) });
+          await clock.sleep(delayMs, stopped);
+        }
+      } finally {
+        ended();
+      }
+    }
+  }
+
+  async #runOnce(attempt: AbortController): Promise<void> {
+    const { countLetters } = this.#options;
+    const connected = this.#options.connect();
+    this.#target = connected;
+    const onStop = (): void => attempt.abort();
+    this.#stopping.signal.addEventListener('abort', onStop, { once: true });
+    try {
+      const positions = await connected.target.open();
+      this.deadLetters = await countLetters();
+      this.#trouble = undefined;
+      const running = [...this.#parts.values()].map(async (part) => {
+        try {
+          await part.run(positions, attempt.signal);
+        } catch (error) {
+          attempt.abort();
+          throw error;
+        }
+      });
+      const outcomes = await Promise.allSettled(running);
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+      if (failed) throw failed.reason;
+    } finally {
+      this.#stopping.signal.removeEventListener('abort', onStop);
+      await connected.target.close().catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,28 @@
+// What a replica needs of its target: the shape of its tables, loads, epochs. Implemented on the PostgreSQL sink.
+import type { Position, TableName } from '../data/index.ts';
+import type { Committed, TableStep, TargetTable, TransactionalSink } from '../flow/index.ts';
+
+/** What the target remembers of a table's snapshot. */
+export interface LoadedTable {
+  /** Address at the source and at the target. */
+  readonly source: string;
+  readonly target: string;
+  readonly done: boolean;
+  readonly snapshotPosition: Position;
+  readonly rows: number;
+}
+
+export interface Load {
+  readonly part: string;
+  readonly from: TableName;
+  readonly target: TargetTable;
+  /** Where the snapshot stands in the stream. */
+  readonly position: Position;
+  readonly steps: AsyncIterable<TableStep>;
+}
+
+export interface ReplicaTarget extends TransactionalSink<TableStep> {
+  tables(part: string): Promise<readonly LoadedTable[]>;
+  /** Fills a table from a snapshot in one transaction, together with the note that it is done. An aborted signal rolls it back. */
+  load(load: Load, signal: AbortSignal): Promise<Committed>;
+}
