@@ -3,3 +3,5 @@ export { typeCodec, typeName, valueToText, type TypeCodec } from './pg-types/cod
 export { builtinPgTypes, typeByOid } from './pg-types/type-by-oid.ts';
 export { COPY_HEADER, COPY_TRAILER } from './pgcopy/format.ts';
 export { CopyParser, type CopyParserOptions } from './pgcopy/parser.ts';
+export { decodeRun, RelationCache } from './run/decode.ts';
+export { encodeRun } from './run/encode.ts';
