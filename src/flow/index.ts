@@ -2,4 +2,4 @@
 export type { Feed, FeedMembership } from './feed.ts';
 export type { RunSink, Snapshot, Source, SourceState } from './source.ts';
 export type { Committed, ConsumerPosition, TransactionalSink } from './sink.ts';
-export type { TableStep, TableTruncate, TableWrite, TargetColumn, TargetTable } from './table-write.ts';
+export type { RejectedRows, TableStep, TableTruncate, TableWrite, TargetColumn, TargetTable } from './table-write.ts';

@@ -1,4 +1,5 @@
 // What a transactional sink for tables is given: steps, each either the rows of one run (for several target tables) or a truncate.
+import type { MillraceError } from '../base/index.ts';
 import type { Batch, PgType, TableName } from '../data/index.ts';
 
 /** A column as the rows carry it. The sink casts when the target's real column has another type. */
@@ -18,7 +19,21 @@ export interface TargetTable extends TableName {
 }
 
 /**
- * Changes of one source relation for one target table. Rows stay in the batch's own layout; target column i is the batch's field `fields[i]`.
+ * Changes that a rule or a transform could not turn into rows of the target. The sink never applies them; it keeps each as a dead letter in the
+ * commit of its step, ordered by `seqs` among the other rows (a later whole row of the same key supersedes the letter).
+ */
+export interface RejectedRows {
+  /** The changes as the source sent them, in the source's layout. Columns that the rules withhold from the target stand as unchanged. */
+  readonly batch: Batch;
+  /** Target column i is the field `fields[i]` of this batch, −1 where it is computed: with it the key of the row is found. */
+  readonly fields: Int32Array;
+  /** Why, one a row of `batch`. */
+  readonly errors: readonly MillraceError[];
+}
+
+/**
+ * Changes of one source relation for one target table. Fields of the batch that `fields` does not name may be columns that the rules withhold:
+ * they must not leave the process, not in a dead letter either. Rows stay in the batch's own layout; target column i is the batch's field `fields[i]`.
  * An update whose row is whole means "this row is there afterwards"; one with unchanged fields needs the row to be there.
  * A change of the key shows as a key in `before` that differs from the one in `after`.
  */
@@ -30,6 +45,8 @@ export interface TableWrite {
   readonly fields: Int32Array;
   /** The rows of the batch that count, ascending; undefined: all. */
   readonly rows?: Uint32Array;
+  /** Rows that must become dead letters. A write may consist of nothing else (`rows` is empty then). */
+  readonly rejected?: RejectedRows;
 }
 
 export interface TableTruncate {
