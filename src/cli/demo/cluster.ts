@@ -16,6 +16,10 @@ export interface ClusterOptions {
   settings?: Record<string, string>;
   /** Extra lines for pg_hba.conf, before `trust` for everything on loopback. */
   hba?: readonly string[];
+  /** Where its folder is made; default: the system's folder for temporary files. Other users must be able to enter it. */
+  parent?: string;
+  /** Is told the process id as soon as the server's process exists. */
+  onProcess?: (pid: number | undefined) => void;
 }
 
 export interface Cluster {
@@ -82,7 +86,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const version = options.version ?? 18;
   const bin = await binaries(version);
   const user = serverUser();
-  const folder = mkdtempSync(join(tmpdir(), `millrace-pg${version}-`));
+  const folder = mkdtempSync(join(options.parent ?? tmpdir(), `millrace-pg${version}-`));
   if (user) chownSync(folder, user.uid, user.gid);
   const data = join(folder, 'data');
   const run = { ...user, cwd: folder, env: { ...process.env, LC_ALL: 'C', LD_LIBRARY_PATH: join(dirname(bin.initdb), '..', 'lib') } };
@@ -108,6 +112,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       let log = '';
       const server = spawn(bin.postgres, ['-D', data, '-p', String(port)], { ...run, stdio: ['ignore', 'ignore', 'pipe'] });
       child = server;
+      options.onProcess?.(server.pid);
       process.on('exit', onExit);
       server.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-20_000)));
       const deadline = Date.now() + 60_000;

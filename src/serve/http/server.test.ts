@@ -33,7 +33,7 @@ const running: Running = {
 
 let server: HttpServer;
 before(async () => {
-  server = await serveHttp(undefined);
+  server = await serveHttp();
 });
 after(() => server.close());
 
@@ -110,6 +110,6 @@ test('the client of control reaches every verb, and errors arrive as themselves'
 });
 
 test('an address that cannot be used is a configuration error', async () => {
-  await assert.rejects(serveHttp('nonsense'), { code: 'CONFIG_INVALID', where: 'serve.http' });
-  await assert.rejects(serveHttp(server.url.slice('http://'.length)), { code: 'CONFIG_INVALID' });
+  const port = Number(new URL(server.url).port);
+  await assert.rejects(serveHttp({ host: '127.0.0.1', port }), { code: 'CONFIG_INVALID', where: 'serve.http' });
 });

@@ -16,9 +16,8 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Listens on `host:port`, `:port` or `[v6]:port`; undefined: a free port of 127.0.0.1. Throws CONFIG_INVALID when that is impossible. */
-export async function serveHttp(address: string | undefined): Promise<HttpServer> {
-  const { host, port } = parseAddress(address ?? '127.0.0.1:0');
+/** Listens on an address; default: a free port of 127.0.0.1. Throws CONFIG_INVALID when that is impossible. */
+export async function serveHttp({ host, port }: { host: string; port: number } = { host: '127.0.0.1', port: 0 }): Promise<HttpServer> {
   const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
   let running: Running | undefined;
 
@@ -30,7 +29,9 @@ export async function serveHttp(address: string | undefined): Promise<HttpServer
   });
   server.maxConnections = 200;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(new MillraceError('CONFIG_INVALID', `cannot listen on ${address}`, { where: 'serve.http', detail: error.message, cause: error })));
+    server.once('error', (error) => {
+      reject(new MillraceError('CONFIG_INVALID', `cannot listen on ${host}:${port}`, { where: 'serve.http', detail: error.message, hint: 'choose a free port', cause: error }));
+    });
     server.listen(port, host, resolve);
   });
   const bound = server.address();
@@ -45,15 +46,6 @@ export async function serveHttp(address: string | undefined): Promise<HttpServer
         server.closeAllConnections();
       }),
   };
-}
-
-function parseAddress(text: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s]*)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (!match || port > 65_535) {
-    throw new MillraceError('CONFIG_INVALID', `"${text}" is not an address`, { where: 'serve.http', hint: 'write 127.0.0.1:8686, or 0.0.0.0:8686 for other machines' });
-  }
-  return { host: match[1] ?? (match[2] || '127.0.0.1'), port };
 }
 
 async function answer(request: IncomingMessage, loopback: boolean, running: Running | undefined): Promise<Answer> {
