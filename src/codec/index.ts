@@ -5,3 +5,4 @@ export { COPY_HEADER, COPY_TRAILER } from './pgcopy/format.ts';
 export { CopyParser, type CopyParserOptions } from './pgcopy/parser.ts';
 export { decodeRun, RelationCache } from './run/decode.ts';
 export { encodeRun } from './run/encode.ts';
+export { PgoutputDecoder, type RelationMessage } from './pgoutput/decoder.ts';

@@ -6,6 +6,8 @@ import { COPY_HEADER, COPY_SIGNATURE } from './format.ts';
 export interface CopyParserOptions {
   /** A batch is cut at the first row end from here on; a larger row makes a larger batch. Default 256 KiB. */
   readonly batchBytesMax?: number;
+  /** `Format` per column, for columns that were read as text; default all binary. */
+  readonly formats?: Uint8Array;
 }
 
 /**
@@ -33,7 +35,7 @@ export class CopyParser {
   constructor(relation: Relation, options: CopyParserOptions = {}) {
     this.relation = relation;
     this.#batchBytesMax = options.batchBytesMax ?? 1 << 18;
-    this.#formats = new Uint8Array(relation.columns.length);
+    this.#formats = options.formats ?? new Uint8Array(relation.columns.length);
     this.#pending = new ByteWriter(Math.min(this.#batchBytesMax * 2, 1 << 16));
   }
 

@@ -100,7 +100,7 @@ export function describeSlotError(error: unknown, where: string, name: string): 
 }
 
 /** The publication's members as SQL: tables with the columns that leave the source. */
-function publicationMembers(tables: readonly CatalogTable[]): string {
+export function publicationMembers(tables: readonly CatalogTable[]): string {
   return tables
     .map((table) => {
       const excluded = table.leftOut.some((column) => column.why === 'excluded');
@@ -148,10 +148,10 @@ export async function ensurePublication(control: PgConnection, name: string, tab
   }
 }
 
-const columnList = (table: CatalogTable): string => table.relation.columns.map((column) => column.name).sort().join('\0');
+export const columnList = (table: CatalogTable): string => table.relation.columns.map((column) => column.name).sort().join('\0');
 
 /** Address → the sorted column names that the publication sends. */
-async function readMembers(control: PgConnection, name: string): Promise<Map<string, string>> {
+export async function readMembers(control: PgConnection, name: string): Promise<Map<string, string>> {
   const rows = await control.rows<{ schema: string; name: string; columns: string }>(
     `select schemaname as schema, tablename as name, array_to_json(attnames)::text as columns from pg_catalog.pg_publication_tables where pubname = $1`,
     [name],

@@ -1,7 +1,7 @@
 // A snapshot: one consistent cut of some tables whose place in the stream is known, by a temporary slot that exports it.
 import { randomBytes } from 'node:crypto';
 import { assert, MillraceError } from '../../../base/index.ts';
-import { CopyReader } from '../../../codec/index.ts';
+import { CopyParser } from '../../../codec/index.ts';
 import { type Batch, type Lsn, quoteIdent, quoteTable, type Relation, type TablePattern } from '../../../data/index.ts';
 import type { Snapshot } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, PgConnection } from '../../../wire/index.ts';
@@ -60,20 +60,20 @@ export class PostgresSnapshot implements Snapshot {
 
   async *read(relation: Relation, signal: AbortSignal): AsyncGenerator<Batch, void, undefined> {
     const formats = Uint8Array.from(relation.columns, (column) => (column.type.binary ? 0 : 1));
-    const reader = new CopyReader(relation, formats);
+    const reader = new CopyParser(relation, { formats });
     const columns = relation.columns.map((column, i) => `${quoteIdent(column.name)}${formats[i] === 1 ? '::text' : ''}`);
     // ONLY: children by inheritance are tables of their own in the stream; partitions belong to their root.
     const from = `${this.#table(relation).partitioned ? '' : 'only '}${quoteTable(relation)}`;
     try {
       for await (const chunk of this.#connection.copyOut(`copy (select ${columns.join(', ')} from ${from}) to stdout (format binary)`)) {
         if (signal.aborted) return;
-        const batch = reader.feed(chunk);
-        if (batch) yield batch;
+        yield* reader.push(chunk);
       }
+      const last = reader.end();
+      if (last) yield last;
     } catch (error) {
       throw describePgError(error, `${this.#connection.where}, ${relation.schema}.${relation.name}`);
     }
-    reader.end();
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,66 @@
+// The status of a running project, from what captures and replicas know of themselves.
+import type { Capture } from '../../capture/index.ts';
+import type { MillraceError } from '../../base/index.ts';
+import { type Position, tableAddress } from '../../data/index.ts';
+import type { Replica } from '../../replica/index.ts';
+import type { Condition, ReplicaStatus, SourceStatus, State, TableStatus } from '../status.ts';
+
+const fromError = (state: State, error: MillraceError): Condition => ({ state, reason: `${error.message} [${error.code}]`, next: error.hint });
+
+/** Bytes between two positions of a source whose positions are byte offsets; 0 while one is unknown. */
+const distance = (end: Position | undefined, at: Position | undefined): number => (end === undefined || at === undefined || at >= end ? 0 : Number(end - at));
+
+export function sourceStatus(capture: Capture, replicas: readonly Replica[], lagMs: number): SourceStatus {
+  const { condition, stream, source } = capture;
+  const parts = replicas.flatMap((replica) => replica.part(source.name) ?? []);
+  const loading = parts.some((part) => part.progress.phase === 'snapshot');
+  const base: Condition =
+    condition.state === 'retrying' || condition.state === 'failed'
+      ? fromError(condition.state, condition.error)
+      : { state: condition.state === 'streaming' && loading ? 'snapshot' : condition.state, ...(condition.reason ? { reason: condition.reason } : {}) };
+  const tables: Record<string, TableStatus> = {};
+  for (const relation of capture.relations) {
+    const address = tableAddress(relation);
+    const isLoading = parts.some((part) => part.progress.loading.has(address) || (part.progress.phase === 'snapshot' && !part.progress.snapshotRows.has(address)));
+    tables[address] = {
+      state: isLoading ? 'snapshot' : base.state === 'snapshot' ? 'streaming' : base.state,
+      snapshotRows: Math.max(0, ...parts.map((part) => part.progress.snapshotRows.get(address) ?? 0)),
+      changes: capture.changes.get(address) ?? 0,
+    };
+  }
+  const note = capture.logIsOnlyCopy
+    ? { reason: `the source keeps more WAL than limits.walKept, so the log in .millrace/ counts: it now holds changes that exist nowhere else` }
+    : {};
+  return {
+    ...base, ...note,
+    position: stream.end === undefined ? null : source.formatPosition(stream.end),
+    lagBytes: distance(capture.sourceEnd, stream.end),
+    lagMs,
+    tables,
+  };
+}
+
+export function replicaStatus(replica: Replica, captures: readonly Capture[], nowMs: number): ReplicaStatus {
+  const { condition } = replica;
+  const base: Condition =
+    condition.state === 'retrying' || condition.state === 'failed'
+      ? fromError(condition.state, condition.error)
+      : {
+          state: condition.state,
+          ...(condition.reason ? { reason: condition.reason } : {}),
+          ...(condition.state === 'paused' ? { next: `millrace resume ${replica.name}` } : {}),
+        };
+  let [lagBytes, lagMs, rows] = [0, 0, 0];
+  const positions: string[] = [];
+  for (const capture of captures) {
+    const progress = replica.part(capture.source.name)?.progress;
+    if (!progress) continue;
+    rows += progress.rows;
+    lagBytes = Math.max(lagBytes, distance(capture.sourceEnd, progress.applied));
+    const behind = progress.applied !== undefined && capture.stream.end !== undefined && progress.applied < capture.stream.end;
+    const sinceUs = progress.pendingSinceUs || (behind && condition.state !== 'streaming' ? capture.lastCommitUs : 0n);
+    if (sinceUs > 0n) lagMs = Math.max(lagMs, Math.round(nowMs - Number(sinceUs / 1000n)));
+    if (progress.applied !== undefined) positions.push(capture.source.formatPosition(progress.applied));
+  }
+  return { ...base, position: positions.length === 0 ? null : positions.join(', '), lagBytes, lagMs, rows, deadLetters: replica.deadLetters };
+}

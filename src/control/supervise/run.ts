@@ -1,0 +1,201 @@
+// Runs a project in this process: wires sources, streams and replicas, and answers for all of them.
+import { createLogger, type Logger, Metrics, MillraceError, Random, systemClock } from '../../base/index.ts';
+import type { Capture } from '../../capture/index.ts';
+import type { Position } from '../../data/index.ts';
+import { Replica } from '../../replica/index.ts';
+import { nearestName } from '../../data/index.ts';
+import type { Project } from '../project/index.ts';
+import { assertNotRunning } from '../run-file.ts';
+import type { ProjectStatus, ReplicaStatus, Running, RunOptions, SourceStatus } from '../status.ts';
+import { replicaStatus, sourceStatus } from './observe.ts';
+import { startCapture, type Surroundings } from './source.ts';
+import { replicaTargets } from './target.ts';
+
+const stopMsMax = 9_000;
+const idleReportMs = 2_500;
+
+/**
+ * Starts a project and returns at once; see `Running`. Errors of sources and replicas show in its status and are tried again where that
+ * may help. Throws when the project itself cannot run: ALREADY_RUNNING, an unknown name in `only`, a log that cannot be opened.
+ */
+export async function run(project: Project, options: RunOptions & { logger?: Logger } = {}): Promise<Running> {
+  assertNotRunning(project.folder);
+  const around: Surroundings = { clock: systemClock, logger: options.logger ?? createLogger(), metrics: new Metrics() };
+  const specs = chooseReplicas(project, options.only);
+  const needed = new Set(specs.flatMap((spec) => spec.from.map((from) => from.source)));
+  const captures: Capture[] = [];
+  for (const source of project.sources) if (needed.has(source.name)) captures.push(await startCapture(project, source, around));
+  // Replicas that do not run here still need what they have not seen: their sources must not forget it.
+  for (const spec of project.replicas) {
+    if (specs.includes(spec)) continue;
+    for (const capture of captures) if (spec.from.some((from) => from.source === capture.source.name)) capture.join(spec.name);
+  }
+  const replicas = specs.map((spec) => {
+    const feeds = captures.filter((capture) => spec.from.some((from) => from.source === capture.source.name));
+    const logger = around.logger.with({ replica: spec.name });
+    return new Replica({ spec, feeds, ...around, logger, random: new Random(process.pid ^ 0x5bd1e995), ...replicaTargets(project, spec, logger, options.ddl ?? true) });
+  });
+  for (const replica of replicas) replica.start();
+  for (const capture of captures) capture.start();
+  return new RunningProject(around, captures, replicas);
+}
+
+function chooseReplicas(project: Project, only: readonly string[] | undefined): Project['replicas'] {
+  if (!only || only.length === 0) return project.replicas;
+  const names = [...project.replicas.map((replica) => replica.name), ...project.sources.map((source) => source.name)];
+  for (const name of only) {
+    if (names.includes(name)) continue;
+    const near = nearestName(name, names);
+    throw new MillraceError('NAME_UNKNOWN', `no source or replica is named "${name}"`, { hint: near ? `did you mean "${near}"?` : `the project has ${names.join(', ')}` });
+  }
+  return project.replicas.filter((replica) => only.includes(replica.name) || replica.from.some((from) => only.includes(from.source)));
+}
+
+class RunningProject implements Running {
+  readonly ended: Promise<void>;
+  readonly #around: Surroundings;
+  readonly #captures: readonly Capture[];
+  readonly #replicas: readonly Replica[];
+  readonly #lags = new Map<string, { position: Position; atMs: number }>();
+  readonly #watch: NodeJS.Timeout;
+  #end: () => void = () => undefined;
+  #fail: (error: unknown) => void = () => undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(around: Surroundings, captures: readonly Capture[], replicas: readonly Replica[]) {
+    this.#around = around;
+    this.#captures = captures;
+    this.#replicas = replicas;
+    this.ended = new Promise((resolve, reject) => ([this.#end, this.#fail] = [resolve, reject]));
+    this.ended.catch(() => undefined);
+    this.#watch = setInterval(() => this.#observe(), 250);
+  }
+
+  status(): ProjectStatus {
+    const nowMs = this.#around.clock.now();
+    const sources: Record<string, SourceStatus> = {};
+    for (const capture of this.#captures) sources[capture.source.name] = sourceStatus(capture, this.#replicas, this.#lagMs(capture));
+    const replicas: Record<string, ReplicaStatus> = {};
+    for (const replica of this.#replicas) replicas[replica.name] = replicaStatus(replica, this.#captures, nowMs);
+    return { sources, replicas };
+  }
+
+  metrics(): string {
+    const { metrics } = this.#around;
+    const { sources, replicas } = this.status();
+    for (const [source, status] of Object.entries(sources)) {
+      metrics.set('sourceLagBytes', { source }, status.lagBytes);
+      metrics.set('sourceLagMs', { source }, status.lagMs);
+    }
+    for (const [replica, status] of Object.entries(replicas)) {
+      metrics.set('replicaLagBytes', { replica }, status.lagBytes);
+      metrics.set('replicaLagMs', { replica }, status.lagMs);
+      metrics.set('replicaDeadLetters', { replica }, status.deadLetters);
+    }
+    return metrics.expose();
+  }
+
+  async caughtUp(): Promise<void> {
+    const goals = new Map<Capture, Position>();
+    for (;;) {
+      let behind = false;
+      for (const capture of this.#captures) {
+        if (capture.condition.state === 'failed') throw capture.condition.error;
+        if (capture.condition.state === 'streaming' && !goals.has(capture)) goals.set(capture, await capture.source.committedEnd());
+      }
+      for (const replica of this.#replicas) {
+        if (replica.condition.state === 'failed') throw replica.condition.error;
+        for (const capture of this.#captures) {
+          const part = replica.part(capture.source.name);
+          if (!part) continue;
+          const goal = goals.get(capture);
+          if (goal === undefined || part.progress.phase !== 'streaming' || (part.progress.applied ?? 0n) < goal) behind = true;
+        }
+      }
+      if (!behind) return;
+      if (this.#stopping) throw new MillraceError('NOT_RUNNING', 'the project was stopped before it had caught up');
+      await this.#around.clock.sleep(20);
+    }
+  }
+
+  async pause(name: string): Promise<void> {
+    this.#replica(name).pause();
+  }
+
+  async resume(name: string): Promise<void> {
+    this.#replica(name).resume();
+  }
+
+  async resync(name: string, tables: readonly string[]): Promise<void> {
+    const replica = this.#replica(name);
+    for (const capture of this.#captures) {
+      if (!replica.part(capture.source.name)) continue;
+      const own = new Set(capture.relations.map((relation) => `${relation.schema}.${relation.name}`));
+      const wanted = tables.filter((table) => own.has(table.replaceAll('"', '')));
+      if (tables.length === 0 || wanted.length > 0) await replica.resync(capture.source.name, wanted);
+    }
+  }
+
+  async hold(name: string, position: string, ms: number, source?: string): Promise<void> {
+    const replica = this.#replica(name);
+    const capture = this.#captures.find((one) => (source === undefined ? replica.part(one.source.name) !== undefined : one.source.name === source));
+    if (!capture) throw new MillraceError('NAME_UNKNOWN', `replica "${name}" does not take from "${source}"`);
+    await replica.hold(capture.source.name, capture.source.parsePosition(position), ms);
+  }
+
+  release(name: string): void {
+    this.#replica(name).release();
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#watch);
+    const closing = (async () => {
+      await Promise.all(this.#replicas.map((replica) => replica.stop()));
+      for (const capture of this.#captures) {
+        await capture.stop();
+        await capture.stream.close();
+      }
+    })();
+    const deadline = new AbortController();
+    await Promise.race([closing, this.#around.clock.sleep(stopMsMax, deadline.signal)]);
+    deadline.abort();
+    this.#end();
+  }
+
+  #replica(name: string): Replica {
+    const found = this.#replicas.find((replica) => replica.name === name);
+    if (found) return found;
+    const near = nearestName(name, this.#replicas.map((replica) => replica.name));
+    throw new MillraceError('NAME_UNKNOWN', `no running replica is named "${name}"`, near ? { hint: `did you mean "${near}"?` } : {});
+  }
+
+  /** The age of a mark: an end of the source that was seen and has not been received yet. An idle source tells its position once a second. */
+  #lagMs(capture: Capture): number {
+    const mark = this.#lags.get(capture.source.name);
+    if (!mark) return 0;
+    const ageMs = this.#around.clock.monotonic() - mark.atMs;
+    const idle = this.#around.clock.now() - Number(capture.lastCommitUs / 1000n) > 2000;
+    return idle && ageMs < idleReportMs ? 0 : Math.round(ageMs);
+  }
+
+  #observe(): void {
+    for (const capture of this.#captures) {
+      const { sourceEnd, stream, source } = capture;
+      const mark = this.#lags.get(source.name);
+      if (mark && stream.end !== undefined && stream.end >= mark.position) this.#lags.delete(source.name);
+      else if (!mark && sourceEnd !== undefined && stream.end !== undefined && stream.end < sourceEnd) {
+        this.#lags.set(source.name, { position: sourceEnd, atMs: this.#around.clock.monotonic() });
+      }
+    }
+    const conditions = this.#replicas.map((replica) => replica.condition);
+    const failed = conditions.find((condition) => condition.state === 'failed');
+    const dead = this.#captures.find((capture) => capture.condition.state === 'failed');
+    if (failed?.state === 'failed' && conditions.every((condition) => condition.state === 'failed')) this.#fail(failed.error);
+    else if (dead?.condition.state === 'failed' && this.#captures.every((capture) => capture.condition.state === 'failed')) this.#fail(dead.condition.error);
+  }
+}

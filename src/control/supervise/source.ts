@@ -1,0 +1,75 @@
+// One source of a running project: its connector, its log, its capture.
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clock, type Logger, type Metrics, Random } from '../../base/index.ts';
+import { EmbeddedStream } from '../../bus/index.ts';
+import { Capture } from '../../capture/index.ts';
+import { PostgresSource } from '../../connect/index.ts';
+import type { SourceIdentity } from '../../data/index.ts';
+import { columnFilter, type Project, type SourceSpec } from '../project/index.ts';
+
+/** The replication slot and the publication of a source, unless the project names others. */
+export const slotName = (source: SourceSpec): string => source.slot ?? `millrace_${source.name.toLowerCase().replace(/[^a-z0-9_]/g, '_')}`;
+export const publicationName = (source: SourceSpec): string => source.publication ?? `millrace_${source.name}`;
+
+/** Where the log of a source lies. */
+export const logFolder = (project: Pick<Project, 'folder'>, source: string): string => join(project.folder, '.millrace', 'log', source);
+
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export function postgresSource(spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, onWait: (reason: string | undefined) => void = () => undefined): PostgresSource {
+  return new PostgresSource({
+    name: spec.name,
+    url: spec.url,
+    tables: spec.tables,
+    sendsColumn: columnFilter(spec),
+    slot: slotName(spec),
+    publication: publicationName(spec),
+    managesPublication: spec.publication === undefined,
+    clock: around.clock,
+    logger: around.logger,
+    onWait,
+  });
+}
+
+export async function startCapture(project: Project, spec: SourceSpec, around: Surroundings): Promise<Capture> {
+  const folder = logFolder(project, spec.name);
+  mkdirSync(folder, { recursive: true });
+  const logger = around.logger.with({ source: spec.name });
+  const stream = await EmbeddedStream.open(folder, spec.name, {
+    memoryBytesMax: Math.min(64 << 20, Math.floor(project.limits.memoryBytes / 8)), logger, clock: around.clock,
+  });
+  const identityFile = join(folder, 'identity.json');
+  const source = postgresSource(spec, { clock: around.clock, logger }, (reason) => capture.waitsFor(reason));
+  const capture: Capture = new Capture({
+    source,
+    stream,
+    clock: around.clock,
+    random: new Random(process.pid),
+    logger,
+    metrics: around.metrics,
+    walKeptBytesMax: project.limits.walKeptBytes,
+    walKept: () => source.walKept(),
+    memory: {
+      read: () => readIdentity(identityFile),
+      write: (identity) => {
+        writeFileSync(`${identityFile}.new`, `${JSON.stringify({ format: 1, ...identity })}\n`);
+        renameSync(`${identityFile}.new`, identityFile);
+      },
+    },
+  });
+  return capture;
+}
+
+function readIdentity(file: string): SourceIdentity | undefined {
+  try {
+    const value = JSON.parse(readFileSync(file, 'utf8')) as { format?: number; systemId?: string; timeline?: number };
+    return value.format === 1 && value.systemId ? { systemId: value.systemId, timeline: value.timeline ?? 0 } : undefined;
+  } catch {
+    return undefined; // absent or torn: then the stream begins anew
+  }
+}
