@@ -24,15 +24,66 @@ function special(value: number): string | undefined {
   return Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity';
 }
 
-export const float8Text = (value: number): string => special(value) ?? spell(value.toExponential(), 15);
+const view = new DataView(new ArrayBuffer(8));
+
+/** The doubles next to one. */
+function neighbours(value: number): [number, number] {
+  view.setFloat64(0, value);
+  const bits = view.getBigUint64(0);
+  return [bits - 1n, bits + 1n].map((near) => {
+    view.setBigUint64(0, near);
+    return view.getFloat64(0);
+  }) as [number, number];
+}
+
+/**
+ * Whether digits lie exactly between a double and its neighbour: JavaScript takes them when the double is the even one of the two,
+ * PostgreSQL never does. Happens to large whole numbers only: 1e23.
+ */
+function halfway(value: number, exponential: string): boolean {
+  const at = exponential.indexOf('e');
+  const digits = exponential.slice(0, at).replace('.', '');
+  const zeros = Number(exponential.slice(at + 1)) - digits.replace('-', '').length + 1;
+  if (zeros < 0) return false;
+  const twice = BigInt(digits) * 10n ** BigInt(zeros) * 2n;
+  return neighbours(value).some((near) => Number.isFinite(near) && BigInt(value) + BigInt(near) === twice);
+}
+
+/** The shortest digits that only this double reads from. */
+export function float8Text(value: number): string {
+  const known = special(value);
+  if (known !== undefined) return known;
+  let text = value.toExponential();
+  if (Math.abs(value) > Number.MAX_SAFE_INTEGER && halfway(value, text)) {
+    let digits = text.indexOf('e') - 1;
+    do text = value.toExponential(digits++);
+    while (Number(text) !== value || halfway(value, text));
+  }
+  return spell(text, 15);
+}
+
+/** Whether single precision reads `text` as `value` without rounding from exactly between it and a neighbour. */
+function reads(text: string, value: number): boolean {
+  const near = Number(text);
+  if (Math.fround(near) !== value) return false;
+  view.setFloat32(0, value);
+  const bits = view.getInt32(0);
+  return [bits - 1, bits + 1].every((beside) => {
+    view.setInt32(0, beside);
+    return near !== (view.getFloat32(0) + value) / 2;
+  });
+}
 
 /** The shortest digits that single precision tells apart: at most nine. */
 export function float4Text(value: number): string {
   const known = special(value);
   if (known !== undefined) return known;
   for (let digits = 0; digits < 9; digits++) {
-    const text = value.toExponential(digits);
-    if (Math.fround(Number(text)) === value) return spell(text, 6);
+    const nearest = value.toExponential(digits);
+    if (reads(nearest, value)) return spell(nearest, 6);
+    // Above a power of two the neighbours are twice as far away as below it: the digits next to the nearest ones may do.
+    const further = (Number(nearest) + Math.sign(value) * 10 ** (Number(nearest.slice(nearest.indexOf('e') + 1)) - digits)).toExponential(digits);
+    if (reads(further, value)) return spell(further, 6);
   }
   return spell(value.toExponential(8), 6);
 }

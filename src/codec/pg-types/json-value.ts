@@ -50,6 +50,8 @@ export function jsonText(value: unknown): string {
     }
     if (typeof item === 'bigint') return rawJson(item.toString());
     if (typeof item === 'number' && !Number.isFinite(item)) throw new RangeError(`JSON has no ${item}`);
+    // JSON.stringify would drop the sign.
+    if (Object.is(item, -0)) return rawJson('-0');
     if (item === JsonNull) return null;
     if (typeof item === 'symbol' || typeof item === 'function') throw new RangeError(`JSON has no ${typeof item}`);
     return shown;

@@ -1,0 +1,177 @@
+// Every built-in type against PostgreSQL itself: what the server prints is what we print, what it sends is what we write.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import pg from 'pg';
+import { ByteWriter, Random } from '../../base/index.ts';
+import { type Cluster, startCluster } from '../../cli/demo/cluster.ts';
+import { baseType, type PgType } from '../../data/index.ts';
+import { typeCodec, valueToText } from './codec.ts';
+import { anyText, arrayLiteral, samples } from './samples.ts';
+import { builtinPgTypes, typeByOid } from './type-by-oid.ts';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+const version = process.env['PG_VERSION'] === '15' ? 15 : 18;
+
+let cluster: Cluster;
+let client: pg.Client;
+
+before(async () => {
+  cluster = await startCluster({ version, settings: { lc_monetary: 'C', datestyle: 'ISO, MDY', intervalstyle: 'postgres', extra_float_digits: '1' } });
+  client = new pg.Client(cluster.url());
+  await client.connect();
+  await client.query(`
+    create schema "Odd schema";
+    create type mood as enum ('sad', 'a,b', '"quoted"', '');
+    create type "Odd schema"."Pair" as (a int4, "B b" text, c numeric[]);
+    create type nested as (p "Odd schema"."Pair", m mood, r tsrange);
+    create domain positive as numeric check (value > 0);
+    create domain matrix as int4[];
+    create domain moods as mood[];
+    create type textrange as range (subtype = text);
+  `);
+});
+
+after(async () => {
+  await client?.end();
+  await cluster?.remove();
+});
+
+/**
+ * Runs the texts through the server's type: its text form and its binary form of each. The binary form comes out of record_send, since pg
+ * reads every field as UTF-8.
+ */
+async function served(sqlType: string, texts: readonly string[]): Promise<{ text: string; binary: Buffer; input: string }[]> {
+  const { rows } = await client.query<[string, Buffer]>({
+    text: `select v::${sqlType}, record_send(row(v::${sqlType})) from unnest($1::text[]) with ordinality u(v, n) order by n`,
+    values: [texts],
+    rowMode: 'array',
+    types: { getTypeParser: (oid: number) => (value: string) => (oid === 17 && sqlType !== 'bytea' ? Buffer.from(value.slice(2), 'hex') : value) } as unknown as pg.CustomTypesConfig,
+  });
+  // int32 count of fields, OID, length, then the value.
+  return rows.map(([text, record], i) => ({ input: texts[i] as string, text, binary: (typeof record === 'string' ? Buffer.from((record as string).slice(2), 'hex') : record).subarray(12) }));
+}
+
+/** A PgType from the catalog, for the types that this test creates. */
+async function typeOf(sqlType: string | number): Promise<PgType> {
+  const known = typeof sqlType === 'number' ? typeByOid(sqlType) : undefined;
+  if (known) return known;
+  const { rows: [row] } = await client.query<{ oid: number; schema: string; name: string; typtype: string; elem: number; base: number; labels: string[] | null; atts: { name: string; type: number }[] | null; binary: boolean }>(`
+    select t.oid::int4, n.nspname as schema, typname as name, typtype, typelem::int4 as elem, typbasetype::int4 as base, typsend <> 0 as binary,
+      (select json_agg(enumlabel order by enumsortorder) from pg_enum where enumtypid = t.oid) as labels,
+      (select json_agg(json_build_object('name', attname, 'type', atttypid::int4) order by attnum) from pg_attribute
+        where attrelid = t.typrelid and attnum > 0 and not attisdropped) as atts,
+      coalesce(rngsubtype::int4, 0) as sub
+    from pg_type t join pg_namespace n on n.oid = typnamespace left join pg_range on rngtypid = t.oid
+    where t.oid = $1::regtype`, [sqlType]);
+  assert.ok(row);
+  const builtIn = typeByOid(row.oid);
+  if (builtIn) return builtIn;
+  const common = { oid: row.oid, schema: row.schema, name: row.name, binary: row.binary };
+  if (row.typtype === 'e') return { ...common, kind: 'enum', labels: row.labels ?? [] };
+  if (row.typtype === 'd') return { ...common, kind: 'domain', base: await typeOf(row.base) };
+  if (row.typtype === 'c') {
+    const attributes = [];
+    for (const { name, type } of row.atts ?? []) attributes.push({ name, type: await typeOf(type), typmod: -1 });
+    return { ...common, kind: 'composite', attributes };
+  }
+  if (row.typtype === 'r') return { ...common, kind: 'range', element: await typeOf((row as unknown as { sub: number }).sub) };
+  assert.notEqual(row.elem, 0, `${sqlType} is not built in`);
+  return { ...common, kind: 'array', element: await typeOf(row.elem) };
+}
+
+const encoded = (write: (out: ByteWriter) => void): Buffer => {
+  const out = new ByteWriter(8);
+  write(out);
+  return out.take();
+};
+
+/** Whether the JavaScript form drops something that the binary form has, so that only the text it prints is compared. */
+function lossy(type: PgType, text: string): boolean {
+  const base = baseType(type);
+  if (base.name === 'json' || base.name === 'jsonb') return true;
+  if (base.kind === 'array') return text.startsWith('[') || (base.element !== undefined && (baseType(base.element).kind === 'array' || lossy(base.element, '')));
+  return false;
+}
+
+/**
+ * Where one text has several binary forms: numeric's NaN and ±Infinity come with a weight and scale that mean nothing (numeric_send reads them
+ * from beyond the value), and a tsquery does not print how `a | (b | c)` was grouped.
+ */
+const ambiguous = (sqlType: string, text: string): boolean => sqlType.startsWith('tsquery') || (/NaN|Infinity/.test(text) && !sqlType.startsWith('float'));
+
+async function check(sqlType: string, type: PgType, texts: readonly string[]): Promise<void> {
+  const codec = typeCodec(type);
+  for (const { input, text, binary } of await served(sqlType, texts)) {
+    const context = `seed ${seed}, ${sqlType}: ${input.slice(0, 200)}`;
+    const value = codec.decode(binary);
+    const again = encoded((out) => codec.encode(value, out));
+    const fromText = encoded((out) => codec.encodeText(text, out));
+    assert.equal(codec.toText(binary), text, `toText, ${context}`);
+    assert.deepEqual(codec.decodeText(text), value, `decodeText, ${context}`);
+    if (ambiguous(sqlType, text)) assert.equal(codec.toText(fromText), text, `encodeText, ${context}`);
+    else assert.deepEqual(fromText, binary, `encodeText, ${context}`);
+    if (lossy(type, text) || ambiguous(sqlType, text)) assert.deepEqual(codec.decode(again), value, `decode(encode), ${context}`);
+    else assert.deepEqual(again, binary, `encode(decode), ${context}`);
+    assert.equal(valueToText(type, value), lossy(type, text) ? codec.toText(again) : text, `valueToText, ${context}`);
+  }
+}
+
+test('the table of built-in types is the catalog', async () => {
+  const { rows } = await client.query<{ oid: number; name: string; elem: number; array: boolean }>(`
+    select oid::int4, typname as name, typelem::int4 as elem, typinput = 'array_in'::regproc as array
+    from pg_type t where typnamespace = 'pg_catalog'::regnamespace and typrelid = 0 and typtype in ('b', 'r', 'm')
+      and typelem <> 'cstring'::regtype
+      and not exists (select from pg_class c join pg_type e on e.oid = t.typelem and e.typrelid = c.oid)`);
+  for (const row of rows) {
+    const type = typeByOid(row.oid);
+    assert.equal(type?.name, row.name);
+    if (row.array) assert.equal(type?.element?.oid, row.elem, row.name);
+    else assert.notEqual(type?.kind, 'array');
+  }
+});
+
+test('every built-in type that has a binary form has samples', () => {
+  const names = new Set(Object.keys(samples(new Random(1), 0)).map((name) => name.replace(/^"|"$|\(.*/g, '')));
+  names.add('bpchar').delete('char(5)');
+  for (const type of builtinPgTypes()) {
+    if (type.kind === 'array' || !type.binary) continue;
+    assert.ok(names.has(type.name) || type.name === 'char', type.name);
+    assert.equal(typeCodec(type).binary, true, type.name);
+  }
+});
+
+test('built-in types', async () => {
+  for (const [sqlType, texts] of Object.entries(samples(new Random(seed), 60))) {
+    await check(sqlType, await typeOf(sqlType), texts);
+  }
+});
+
+test('arrays of built-in types', async () => {
+  const random = new Random(seed);
+  for (const [sqlType, texts] of Object.entries(samples(random, 10))) {
+    if (sqlType.endsWith('vector') && sqlType !== 'tsvector') continue;
+    const short = texts.filter((text) => text.length < 2000);
+    const literals = ['{}', '{NULL}', ...Array.from({ length: 12 }, () => arrayLiteral(random, short, sqlType === 'box' ? ';' : ','))];
+    const type = await typeOf(`${sqlType}[]`);
+    await check(`${sqlType}[]`, type, literals);
+  }
+});
+
+test('enums, domains, composites, ranges of users, and their arrays', async () => {
+  const random = new Random(seed);
+  const quote = (text: string): string => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '""')}"`;
+  const pair = (): string => `(${random.pick(['', '7'])},${random.chance(0.2) ? '' : quote(anyText(random))},${random.pick(['', '"{1.50,NULL}"', '"[0:1]={1,2}"', '{}'])})`;
+  const cases: Record<string, string[]> = {
+    mood: ['sad', 'a,b', '"quoted"', ''],
+    positive: ['1.50', '99999999999999999999.5'],
+    matrix: ['{{1,2},{3,4}}', '[0:0]={7}', '{}'],
+    moods: ['{sad,"a,b",NULL,"\\"quoted\\"",""}'],
+    '"Odd schema"."Pair"': ['(,,)', ...Array.from({ length: 60 }, pair)],
+    nested: ['(,,)', ...Array.from({ length: 60 }, () => `(${quote(pair())},${random.pick(['', 'sad', '"a,b"'])},"[2024-01-01,infinity)")`)],
+    textrange: ['empty', '[a,b)', '["",)', '(" ","\\\\")', '["a""b","c,d"]', '["(","]"]'],
+  };
+  for (const [sqlType, texts] of Object.entries(cases)) {
+    await check(sqlType, await typeOf(sqlType), texts);
+    await check(`${sqlType}[]`, await typeOf(`${sqlType}[]`), Array.from({ length: 20 }, () => arrayLiteral(random, texts, ',')));
+  }
+});
