@@ -28,6 +28,7 @@ export class EmbeddedReader implements StreamReader {
   #inside = false;
   #cursor: LogCursor | undefined;
   #closed = false;
+  #reading = false;
   #wakeUp: (() => void) | undefined;
 
   constructor(from: Position, ordinal: number, host: ReaderHost) {
@@ -50,6 +51,7 @@ export class EmbeddedReader implements StreamReader {
       }
       if (this.#ordinal < host.log.nextOrdinal) {
         const run = host.recent(this.#ordinal) ?? (await this.#fromDisk());
+        if (this.#closed) return undefined;
         const rest = run && this.#take(run);
         if (rest) return rest;
         continue;
@@ -74,7 +76,7 @@ export class EmbeddedReader implements StreamReader {
     this.#closed = true;
     this.wake();
     this.#host.forget(this);
-    void this.#leaveDisk();
+    if (!this.#reading) void this.#leaveDisk();
   }
 
   /** After `reset` and `trim` the reader's place may be gone. */
@@ -98,6 +100,16 @@ export class EmbeddedReader implements StreamReader {
 
   /** Undefined when the frame is none that the reader lacks, or the place is gone: look again. */
   async #fromDisk(): Promise<Run | undefined> {
+    this.#reading = true;
+    try {
+      return await this.#read();
+    } finally {
+      this.#reading = false;
+      if (this.#closed) await this.#leaveDisk();
+    }
+  }
+
+  async #read(): Promise<Run | undefined> {
     const { log, relations } = this.#host;
     if (this.#cursor?.ordinal !== this.#ordinal) {
       await this.#leaveDisk();

@@ -159,7 +159,7 @@ export class EmbeddedStream implements ChangeStream {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const reader of [...this.#readers]) reader.close();
+    for (const reader of this.#readers) reader.close();
     this.#changed();
     if (!this.#log.inGroup) this.#writeProgress();
     await this.#log.close();

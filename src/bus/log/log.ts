@@ -50,8 +50,8 @@ export class Log {
 
   /** Opens the folder, making it when it is not there. Throws LOG_VERSION for one of a newer release. Locking is the caller's. */
   static async open(folder: string, options: LogOptions): Promise<Log> {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const scanned = await scanFolder(folder, options.name);
+    const scanned = await openFolder(folder, options.name);
+    for (const one of scanned.cut) options.logger.info('the unfinished end of the log was cut off', { file: one.file, bytes: one.bytes });
     for (const one of scanned.quarantined) {
       options.logger.error('a part of the log is damaged and was set aside; it is read again from the source', {
         file: one.file, bytes: one.bytes, reason: one.reason,
@@ -138,12 +138,14 @@ export class Log {
 
   /** A place from which a reader that has everything up to `key` finds all it lacks (and maybe some that it has). */
   ordinalOfKey(key: bigint): number {
-    return this.#segmentBefore((segment) => segment.startKey <= key).placeOfKey(key).ordinal;
+    const segment = this.#lastSegment((one) => one.startKey <= key);
+    assert(segment, 'a place before the log');
+    return segment.placeOfKey(key).ordinal;
   }
 
   /** Reads the files from a frame on. */
   cursor(ordinal: number): LogCursor {
-    return new LogCursor(ordinal, (wanted) => this.#segments.findLast((segment) => segment.firstOrdinal <= wanted));
+    return new LogCursor(ordinal, (wanted) => this.#lastSegment((segment) => segment.firstOrdinal <= wanted));
   }
 
   ready(): Promise<void> {
@@ -178,22 +180,18 @@ export class Log {
       const [oldest, next] = this.#segments as [Segment, Segment];
       if (this.#writer.durableOrdinal < next.firstOrdinal) break;
       crashPoint('log.before-trim');
-      await unlink(oldest.path);
       this.#segments.shift();
       removed += 1;
+      await unlink(oldest.path);
       this.#dropped = this.#dropped.filter((drop) => drop.to > next.firstOrdinal);
     }
     if (removed > 0) await syncFolder(this.#folder);
     return removed;
   }
 
-  /** Writes what waits, durably, and closes. While the disk refuses it gives up after one attempt: LOG_DISK. */
-  async close(): Promise<void> {
-    try {
-      if (!this.failure) await this.sync();
-    } finally {
-      await this.#writer.close();
-    }
+  /** Writes what waits, durably, and closes. A disk that refuses gets one more attempt, then LOG_DISK. */
+  close(): Promise<void> {
+    return this.#writer.close(this.#nextOrdinal);
   }
 
   #segmentToWrite(): Segment {
@@ -210,9 +208,25 @@ export class Log {
     return segment;
   }
 
-  #segmentBefore(fits: (segment: Segment) => boolean): Segment {
-    const found = this.#segments.findLast(fits);
-    assert(found, 'a place before the log');
-    return found;
+  /** The last segment that fits; those that fit come first. */
+  #lastSegment(fits: (segment: Segment) => boolean): Segment | undefined {
+    let low = 0;
+    let high = this.#segments.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (fits(this.#segments[middle] as Segment)) low = middle + 1;
+      else high = middle;
+    }
+    return this.#segments[low - 1];
+  }
+}
+
+async function openFolder(folder: string, name: string): Promise<Scanned> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return await scanFolder(folder, name);
+  } catch (thrown) {
+    if (!(thrown instanceof Error) || !('errno' in thrown)) throw thrown;
+    throw new MillraceError('LOG_DISK', 'the folder of the log cannot be opened', { where: folder, detail: thrown.message, cause: thrown });
   }
 }

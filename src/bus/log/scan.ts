@@ -25,6 +25,8 @@ export interface Scanned {
   readonly segments: Segment[];
   readonly dropped: Dropped[];
   readonly quarantined: Quarantined[];
+  /** Ends that a crash left unfinished: torn records, and parts of a transaction without its end. */
+  readonly cut: { readonly file: string; readonly bytes: number }[];
   readonly logId: string | undefined;
   /** Behind the last whole frame; undefined without segments. */
   readonly endKey: bigint | undefined;
@@ -42,6 +44,7 @@ export async function scanFolder(folder: string, name: string): Promise<Scanned>
   const files = (await readdir(folder)).filter((file) => segmentNamePattern.test(file)).sort();
   const segments: Segment[] = [];
   const quarantined: Quarantined[] = [];
+  const torn: { file: string; bytes: number }[] = [];
   const state: State = { ordinal: 0, endKey: 0n, dropped: [] };
   let logId: string | undefined;
   let broken: string | undefined;
@@ -54,6 +57,7 @@ export async function scanFolder(folder: string, name: string): Promise<Scanned>
       const start = await headerOf(handle, size, path);
       if (!start && newest && (await isTornHeader(handle, size))) {
         await unlink(path);
+        torn.push({ file, bytes: size });
         continue;
       }
       broken ??= misfit(start?.header, name, logId, file, segments.length > 0 ? state.endKey : undefined);
@@ -69,7 +73,7 @@ export async function scanFolder(folder: string, name: string): Promise<Scanned>
       if (damage !== undefined) {
         broken = `it lies behind a damaged record in ${file}`;
         quarantined.push(await setAside(path, cut, size, damage));
-      }
+      } else if (cut < size) torn.push({ file, bytes: size - cut });
       if (cut < size) await cutFile(path, cut);
       segment.size = cut;
       segment.written = cut;
@@ -78,7 +82,7 @@ export async function scanFolder(folder: string, name: string): Promise<Scanned>
     }
   }
   const { ordinal, endKey, dropped } = state;
-  return { segments, dropped, quarantined, logId, endKey: segments.length > 0 ? endKey : undefined, nextOrdinal: ordinal };
+  return { segments, dropped, quarantined, cut: torn, logId, endKey: segments.length > 0 ? endKey : undefined, nextOrdinal: ordinal };
 }
 
 function misfit(header: SegmentHeader | undefined, name: string, logId: string | undefined, file: string, endKey: bigint | undefined): string | undefined {
@@ -101,7 +105,7 @@ async function isTornHeader(handle: FileHandle, size: number): Promise<boolean> 
   if (size < 12) return true;
   const bytes = Buffer.alloc(Math.min(size, 4096));
   await readFully(handle, bytes, 0);
-  return bytes.every((byte) => byte === 0) || size < 42;
+  return bytes.every((byte) => byte === 0) || size < 12 + bytes.readUInt16BE(10);
 }
 
 /** Walks the frames. `cut` is where the file shall end: behind the last frame at which a reader may stand. */

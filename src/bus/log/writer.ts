@@ -34,7 +34,10 @@ export class LogWriter {
   #handleOf: Segment | undefined;
   #syncWanted = 0;
   #running = false;
+  /** From `close` on: what is left is tried once more, not for ever. */
+  #closing = false;
   #closed = false;
+  #pause = new AbortController();
   readonly #changed = new Set<() => void>();
   /** Ordinal behind the last frame that is in its file. */
   writtenOrdinal: number;
@@ -56,7 +59,7 @@ export class LogWriter {
   }
 
   push(item: Item): void {
-    assert(!this.#closed, 'append to a closed log');
+    assert(!this.#closing, 'append to a closed log');
     this.#items.push(item);
     this.#queuedBytes += item.size;
     this.#start();
@@ -77,18 +80,27 @@ export class LogWriter {
     }
   }
 
-  /** Waits until the writer rests, then lets go of its file. What could not be written stays unwritten. */
-  async close(): Promise<void> {
+  /** Makes everything before the ordinal durable and lets go of the file. A disk that refuses gets one more attempt, then LOG_DISK. */
+  async close(ordinal: number): Promise<void> {
+    this.#closing = true;
+    this.#syncWanted = ordinal;
+    this.#pause.abort();
+    this.#start();
+    while (this.#running) await this.#change();
     this.#closed = true;
     this.#notify();
-    while (this.#running) await this.#change();
     await this.#release();
+    if (this.durableOrdinal < ordinal) throw this.failure ?? new MillraceError('LOG_DISK', 'the log was closed before all of it was written');
   }
 
   /** Forgets what waits. Only while nothing is needed of it any more. */
   async discard(ordinal: number): Promise<void> {
-    this.#items.length = this.#running ? Math.min(this.#items.length, this.#writtenCount) : 0;
+    this.#items = [];
+    this.#writtenCount = 0;
+    this.#syncWanted = 0;
+    this.#pause.abort();
     while (this.#running) await this.#change();
+    this.#pause = new AbortController();
     await this.#release();
     this.#items = [];
     this.#writtenCount = 0;
@@ -99,8 +111,8 @@ export class LogWriter {
     this.#notify();
   }
 
-  #change(): Promise<void> {
-    return new Promise((resolve) => this.#changed.add(resolve));
+  async #change(): Promise<void> {
+    await new Promise<void>((resolve) => this.#changed.add(resolve));
   }
 
   #notify(): void {
@@ -129,8 +141,8 @@ export class LogWriter {
         if (this.#unsyncedBytes > unsyncedBytesMax || (!waiting && this.durableOrdinal < this.#syncWanted)) await this.#sync();
         this.#recovered();
       } catch (thrown) {
-        if (this.#closed) break;
         await this.#failed(thrown);
+        if (this.#closing) break;
       }
       this.#notify();
     }
@@ -153,10 +165,10 @@ export class LogWriter {
       bytes += item.size;
       count += 1;
     }
+    const last = this.#items[this.#writtenCount + count - 1] as Item;
     crashPoint('log.before-append');
     await writeFully(handle, chunks, first.offset);
     crashPoint('log.after-append');
-    const last = this.#items[this.#writtenCount + count - 1] as Item;
     this.#writtenCount += count;
     this.#queuedBytes -= bytes;
     this.#unsyncedBytes += bytes;
@@ -165,9 +177,9 @@ export class LogWriter {
   }
 
   async #sync(): Promise<void> {
+    const last = this.#items[this.#writtenCount - 1];
     await this.#handle?.datasync();
     crashPoint('log.after-sync');
-    const last = this.#items[this.#writtenCount - 1];
     if (last) this.durableOrdinal = last.nextOrdinal;
     this.#items.splice(0, this.#writtenCount);
     this.#writtenCount = 0;
@@ -191,7 +203,8 @@ export class LogWriter {
   }
 
   async #failed(thrown: unknown): Promise<void> {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    if (!(thrown instanceof Error) || !('errno' in thrown)) throw thrown;
+    const reason = thrown.message;
     if (!this.failure) this.#logger.error('the log cannot be written; trying again', { reason });
     this.failure = new MillraceError('LOG_DISK', 'the log cannot be written', { detail: reason, cause: thrown });
     // All that is not known to be durable is written again.
@@ -200,7 +213,7 @@ export class LogWriter {
     this.#unsyncedBytes = 0;
     this.#notify();
     await this.#release().catch(() => undefined);
-    await this.#clock.sleep(this.#backoff.next());
+    if (!this.#closing) await this.#clock.sleep(this.#backoff.next(), this.#pause.signal);
   }
 
   #recovered(): void {
