@@ -118,7 +118,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       const deadline = Date.now() + 60_000;
       for (;;) {
         if (server.exitCode !== null) throw new Error(`postgres did not start:\n${log}`);
-        if (existsSync(join(data, 'postmaster.pid')) && readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[7]?.trim() === 'ready') return;
+        if (existsSync(join(data, 'postmaster.pid')) && readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[7]?.match(/^(ready|standby)/)) return;
         if (Date.now() > deadline) throw new Error(`postgres is not ready after 60 s:\n${log}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }

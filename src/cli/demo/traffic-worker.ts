@@ -1,5 +1,5 @@
 // The shop's traffic, in a thread of its own: transactions at a steady pace over several connections, each one round trip.
-// The parent sends 'stop'; this thread sends the number of rows it wrote, four times a second, and 'stopped' at the end.
+// The parent sends 'stop'; this thread sends the number of rows it wrote, ten times a second, and 'stopped' at the end.
 import { parentPort, workerData } from 'node:worker_threads';
 import { parsePgUrl, PgConnection, tagCount } from '../../wire/index.ts';
 import { details } from './shop.ts';
@@ -128,7 +128,7 @@ function pacer(): () => Promise<void> {
 }
 
 port.on('message', () => (stopping = true));
-const report = setInterval(() => say({ kind: 'rows', rows, transactions }), 250);
+const report = setInterval(() => say({ kind: 'rows', rows, transactions }), 100);
 const pace = pacer();
 try {
   await Promise.all(Array.from({ length: CONNECTIONS }, () => connectionLoop(pace)));
