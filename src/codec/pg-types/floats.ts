@@ -55,7 +55,7 @@ export function float8Text(value: number): string {
   if (known !== undefined) return known;
   let text = value.toExponential();
   if (Math.abs(value) > Number.MAX_SAFE_INTEGER && halfway(value, text)) {
-    let digits = text.indexOf('e') - 1;
+    let digits = text.replace('-', '').indexOf('e') - 1;
     do text = value.toExponential(digits++);
     while (Number(text) !== value || halfway(value, text));
   }
@@ -80,12 +80,21 @@ export function float4Text(value: number): string {
   if (known !== undefined) return known;
   for (let digits = 0; digits < 9; digits++) {
     const nearest = value.toExponential(digits);
-    if (reads(nearest, value)) return spell(nearest, 6);
+    if (reads(nearest, value)) return spell(tieToEven(value, nearest, digits), 6);
     // Above a power of two the neighbours are twice as far away as below it: the digits next to the nearest ones may do.
     const further = (Number(nearest) + Math.sign(value) * 10 ** (Number(nearest.slice(nearest.indexOf('e') + 1)) - digits)).toExponential(digits);
     if (reads(further, value)) return spell(further, 6);
   }
   return spell(value.toExponential(8), 6);
+}
+
+/** toExponential rounds a value exactly between two decimals up; PostgreSQL takes the even one, if it reads back. */
+function tieToEven(value: number, nearest: string, digits: number): string {
+  const last = nearest.indexOf('e') - 1;
+  const odd = Number(nearest[last]) % 2 === 1;
+  if (!odd || !/^50*$/.test(Math.abs(value).toExponential(100).replace('.', '').slice(digits + 1, 101))) return nearest;
+  const even = `${nearest.slice(0, last)}${Number(nearest[last]) - 1}${nearest.slice(last + 1)}`;
+  return reads(even, value) ? even : nearest;
 }
 
 function floatOf(text: string): number {
