@@ -5,6 +5,7 @@ export type {
 export { findRunning, requireRunning, type RunningClient } from './client.ts';
 export { assertNotRunning, claimRunFile, readRunFile, runFilePath, type RunFile } from './run-file.ts';
 export {
-  columnFilter, formatDiagnostic, formatDiagnostics, isAppendOnly, loadProject, ProjectError, selectsColumn,
-  type ColumnRule, type Diagnostic, type LoadedProject, type LoadOptions, type Project, type SourceSpec,
+  columnFilter, defineProject, env, formatDiagnostic, formatDiagnostics, isAppendOnly, loadProject, ProjectError, resolveDefinition, selectsColumn, table,
+  type ColumnRule, type Diagnostic, type LoadedProject, type LoadOptions, type Project, type ProjectDefinition, type Row, type SourceSpec,
+  type TableAddress, type TableEntry, type TableOptions, type Tables, type TableShape,
 } from './project/index.ts';

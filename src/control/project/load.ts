@@ -1,15 +1,20 @@
 // Finds, reads and resolves the project of a folder.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { MillraceError } from '../../base/index.ts';
+import type { ProjectDefinition } from './api.ts';
+import { type ReadDefinition, readDefinition, readTransforms } from './definition.ts';
 import { type Diagnostic, ProjectError, sortDiagnostics } from './diagnostic.ts';
 import { reportIssues } from './problems.ts';
 import type { Project } from './project.ts';
-import type { Report } from './report.ts';
-import { type CodeRule, resolveProject } from './resolve.ts';
+import { resolveProject } from './resolve.ts';
 import { projectSchema } from './schema.ts';
+import { importDefault } from './script.ts';
 import { type Env, projectEnv } from './variables.ts';
 import { readYaml } from './yaml-file.ts';
+
+export const YAML_FILE = 'millrace.yaml';
+export const SCRIPT_FILE = 'millrace.config.ts';
 
 export interface LoadOptions {
   /** Where ${NAME} comes from, over the folder's .env. Default: the environment of this process. */
@@ -25,24 +30,35 @@ export interface LoadedProject {
 export async function loadProject(folder: string, options: LoadOptions = {}): Promise<LoadedProject> {
   const root = resolve(folder);
   const env = projectEnv(root, options.env ?? process.env);
-  const text = readIfThere(join(root, 'millrace.yaml'));
-  if (text === undefined) throw new MillraceError('CONFIG_NOT_FOUND', 'there is no millrace.yaml or millrace.config.ts here', { where: root });
-  const { value, report } = readYaml('millrace.yaml', text, env, root);
-  return finish(value, report, new Map(), root);
+  const text = readIfThere(join(root, YAML_FILE));
+  const script = join(root, SCRIPT_FILE);
+  if (existsSync(script)) {
+    if (text !== undefined) throw new MillraceError('CONFIG_INVALID', `both ${YAML_FILE} and ${SCRIPT_FILE} are here`, { where: root, hint: 'keep one of them' });
+    return load(readDefinition(await importDefault(script, root), SCRIPT_FILE, env, root), env, root);
+  }
+  if (text === undefined) throw new MillraceError('CONFIG_NOT_FOUND', `there is no ${YAML_FILE} or ${SCRIPT_FILE} here`, { where: root });
+  return load({ ...readYaml(YAML_FILE, text, env, root), rules: new Map() }, env, root);
 }
 
-export function finish(value: unknown, report: Report, code: ReadonlyMap<string, readonly CodeRule[]>, folder: string): LoadedProject {
-  const project = value === undefined ? undefined : validate(value, report, code, folder);
+/** The project that `defineProject` returned, for programs that run Millrace as a library. `folder`: where .env, transforms and .millrace/ are. */
+export async function resolveDefinition(definition: ProjectDefinition, options: LoadOptions & { readonly folder?: string } = {}): Promise<LoadedProject> {
+  const root = resolve(options.folder ?? '.');
+  const env = projectEnv(root, options.env ?? process.env);
+  return load(readDefinition(definition, 'defineProject', env, root), env, root);
+}
+
+async function load({ value, report, rules }: ReadDefinition, env: Env, folder: string): Promise<LoadedProject> {
+  let project: Project | undefined;
+  const parsed = value === undefined ? undefined : projectSchema.safeParse(value, { reportInput: true });
+  if (parsed?.success) {
+    for (const [name, more] of await readTransforms(parsed.data.replicas, report, env, folder)) rules.set(name, [...(rules.get(name) ?? []), ...more]);
+    project = resolveProject(parsed.data, rules, report, folder);
+  } else if (parsed) {
+    reportIssues(projectSchema, parsed.error.issues, report);
+  }
   const diagnostics = sortDiagnostics(report.diagnostics);
   if (report.failed || !project) throw new ProjectError(diagnostics);
   return { project, warnings: diagnostics };
-}
-
-function validate(value: unknown, report: Report, code: ReadonlyMap<string, readonly CodeRule[]>, folder: string): Project | undefined {
-  const parsed = projectSchema.safeParse(value, { reportInput: true });
-  if (parsed.success) return resolveProject(parsed.data, code, report, folder);
-  reportIssues(projectSchema, parsed.error.issues, report);
-  return undefined;
 }
 
 function readIfThere(path: string): string | undefined {

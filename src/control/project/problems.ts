@@ -90,7 +90,8 @@ function valueWord(value: unknown): string {
   if (value === null) return 'empty';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a mapping';
-  return typeof value === 'string' ? `"${value.length > 40 ? `${value.slice(0, 40)}…` : value}"` : String(value);
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'string' ? `"${value.length > 40 ? `${value.slice(0, 40)}…` : value}"` : String(value as number | boolean);
 }
 
 /** The keys that a mapping at this path may have, by the JSON Schema. */

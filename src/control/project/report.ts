@@ -13,13 +13,15 @@ export interface Places {
 }
 
 export class Report {
-  readonly diagnostics: Diagnostic[] = [];
+  readonly diagnostics: Diagnostic[];
   readonly #places: Places;
   /** Values that are not known because a variable is missing: what else is said about them would mislead. */
   readonly #unknown = new Set<string>();
 
-  constructor(places: Places) {
+  /** `into`: the report of the main file, which also gets what is found in this one. */
+  constructor(places: Places, into?: Report) {
     this.#places = places;
+    this.diagnostics = into?.diagnostics ?? [];
   }
 
   error(path: Path, message: string, options: { hint?: string | undefined; at?: 'key' | 'value'; code?: ErrorCode } = {}): void {

@@ -1,7 +1,7 @@
 // From what a file says to the project: names and patterns read, defaults filled in, references checked.
 import { MillraceError } from '../../base/index.ts';
 import { nearestName, parseTablePattern, quoteIdent, splitName, type TablePattern } from '../../data/index.ts';
-import { type Added, type Mask, type ReplicaSpec, type TableRule } from '../../replica/index.ts';
+import type { Added, Mask, ReplicaSpec, TableRule } from '../../replica/index.ts';
 import { parsePgUrl } from '../../wire/index.ts';
 import { subject } from './problems.ts';
 import type { Project, SourceSpec } from './project.ts';

@@ -1,0 +1,28 @@
+// What `millrace types` writes for the tables that the type tests use (see src/control/project/generate-types.test.ts).
+import type { Decimal, Timestamp, Unchanged } from 'millrace';
+
+declare module 'millrace' {
+  interface Tables {
+    'shop.public.orders': {
+      row: {
+        readonly id: bigint;
+        readonly status: 'new' | 'paid' | 'draft';
+        readonly cents: bigint;
+        readonly note: string | Unchanged | null;
+        readonly placed: Timestamp;
+      };
+      key: 'id';
+      identity: 'key';
+    };
+    'shop.public.lines': {
+      row: {
+        readonly order_id: bigint;
+        readonly line: number;
+        readonly price: Decimal | null;
+        readonly note: string | null;
+      };
+      key: 'order_id' | 'line';
+      identity: 'full';
+    };
+  }
+}
