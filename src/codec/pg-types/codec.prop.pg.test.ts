@@ -6,7 +6,7 @@ import { ByteWriter, Random } from '../../base/index.ts';
 import { type Cluster, startCluster } from '../../cli/demo/cluster.ts';
 import { baseType, type PgType } from '../../data/index.ts';
 import { typeCodec, valueToText } from './codec.ts';
-import { anyText, arrayLiteral, samples } from './samples.ts';
+import { anyText, arrayLiteral, samples } from '../../../test/samples/pg-types.ts';
 import { builtinPgTypes, typeByOid } from './type-by-oid.ts';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
