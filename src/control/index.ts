@@ -5,7 +5,12 @@ export type {
 export { findRunning, requireRunning, type RunningClient } from './client.ts';
 export { assertNotRunning, claimRunFile, readRunFile, runFilePath, type RunFile } from './run-file.ts';
 export {
-  columnFilter, defineProject, env, formatDiagnostic, formatDiagnostics, isAppendOnly, loadProject, ProjectError, resolveDefinition, selectsColumn, table,
-  type ColumnRule, type Diagnostic, type LoadedProject, type LoadOptions, type Project, type ProjectDefinition, type Row, type SourceSpec,
+  checkProject, columnFilter, configurationReference, defineProject, env, formatDiagnostic, formatDiagnostics, generateTypes, isAppendOnly, jsonSchema,
+  loadProject, ProjectError, readSchemaFile, resolveDefinition, SCHEMA_FILE, schemaFile, SCRIPT_FILE, selectsColumn, table, TYPES_FILE, YAML_FILE,
+  type Checked, type ColumnRule, type Diagnostic, type LoadedProject, type LoadOptions, type Project, type ProjectDefinition, type Row, type SourceSchema, type SourceSpec,
   type TableAddress, type TableEntry, type TableOptions, type Tables, type TableShape,
 } from './project/index.ts';
+export { run } from './supervise/run.ts';
+export { logFolder, postgresSource, publicationName, slotName } from './supervise/source.ts';
+export { verify, type VerifyReport } from './verify.ts';
+export { stoppedStatus } from './stopped.ts';

@@ -93,7 +93,7 @@ function spread(left: string, right: string, width: number): string {
 /** shop ──●──●──▶ pid 4711 ──●──▶ warehouse: the dots move while rows do. */
 function road(frame: Frame, width: number): string[] {
   const up = frame.pid !== undefined;
-  const middle = up ? `${style.bold(`pid ${frame.pid}`)} ${tones[frame.stateTone](frame.state)}` : style.bad(`✗ ${frame.state}`);
+  const middle = up ? `${style.bold(`pid ${frame.pid}`)} ${tones[frame.stateTone](frame.state)}` : tones[frame.stateTone](`${marks[frame.stateTone]} ${frame.state}`);
   const [left, right] = [style.sourceBold('shop'), style.targetBold('warehouse')];
   const track = width - widthOf(left) - widthOf(right) - widthOf(middle) - 4;
   if (track < 8) return [clip(`${left} ${style.faint('→')} ${middle} ${style.faint('→')} ${right}`, width)];

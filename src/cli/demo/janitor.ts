@@ -55,9 +55,10 @@ export class Janitor {
   /** Everything has been cleaned up. Resolves when the janitor is gone. */
   async dismiss(): Promise<void> {
     const gone = new Promise<void>((resolve) => void this.#process.once('exit', () => resolve()));
+    this.#process.ref();
     this.#tell('clean');
     this.#process.stdin?.end();
-    if (this.#process.exitCode === null) await gone;
+    if (this.#process.exitCode === null && this.#process.signalCode === null) await gone;
   }
 
   #tell(line: string): void {

@@ -143,7 +143,7 @@ export class Stage {
     const replica = observer?.status?.replicas['warehouse'];
     const place = (cluster: Cluster | undefined): string => (cluster ? `127.0.0.1:${cluster.port}` : '');
     const state = replica ? replica.state : this.#doing;
-    const tone: Tone = state === 'streaming' ? 'good' : state === 'failed' || state === 'killed' ? 'bad' : 'warn';
+    const tone: Tone = state === 'streaming' ? 'good' : state === 'failed' || state === 'killed' || state === 'ended' ? 'bad' : 'warn';
     return {
       elapsedS: this.elapsedS,
       tick: this.#tick++,

@@ -1,0 +1,79 @@
+// `millrace tail`: decoded changes of tables, from the log in .millrace/, whether or not a process is writing it.
+import { join } from 'node:path';
+import { MillraceError } from '../base/index.ts';
+import { followLog, type FollowOptions } from '../bus/index.ts';
+import { loadProject, type Project, type SourceSpec } from '../control/index.ts';
+import { nearestName, parseLsn, parseTablePattern, type Run, selects, splitName, tableAddress, type TablePattern } from '../data/index.ts';
+import { changesOf, changeJson, changeText, truncateText } from './change-text.ts';
+import { colorsFor, flag, printLine, text, type Command } from './command.ts';
+
+export const command: Command = {
+  description:
+    'Shows each change with its operation, key and values: old → new where the table\'s replica identity is full, else what the row holds afterwards. Changes are kept until ' +
+    'every replica has them, in whole segments, so only the recent past can be shown. It reads files only: it works beside `millrace up` and without it.',
+  arguments: [{ name: 'SOURCE.SCHEMA.TABLE', summary: 'a table, a pattern of tables (shop.public.*), or a source for all of it' }],
+  options: [
+    { flags: '--from <position>', summary: 'begin at this position (0/16B3748), or at `start`, the oldest that is kept; default: now, with --no-follow start' },
+    { flags: '--no-follow', summary: 'end at the newest change instead of waiting for more' },
+    { flags: '--json', summary: 'one JSON document a line' },
+  ],
+  json: `{
+  source: string, table: string, op: "insert" | "update" | "delete" | "truncate",
+  position: string,             // behind the transaction's commit: --from with it shows what comes after
+  time: string, xid: number,
+  key: Row, before: Row | null, // before: the whole old row under replica identity full, else null
+  after: Row | null,
+  unchanged: string[]           // large values that the source did not send again
+}
+// Row: column → boolean, number (int2, int4, float), parsed json, or PostgreSQL's text for everything else`,
+  examples: [
+    ['millrace tail shop.public.orders', 'the changes of a table as they come'],
+    ['millrace tail shop --from start --no-follow --json', 'everything that is kept, for a script'],
+  ],
+  graceful: true,
+  async run(context) {
+    const { folder, args, env, stdout, signal } = context;
+    const { project } = await loadProject(folder, { env });
+    const { source, pattern } = readTarget(args[0] ?? '', project);
+    const follow = flag(context, 'follow');
+    const colours = colorsFor(stdout, env);
+    const chosen = (table: { schema: string; name: string }): boolean => pattern === undefined || pattern.matches(table);
+    const show = (run: Run): void => {
+      for (const change of changesOf(run, chosen)) printLine(stdout, flag(context, 'json') ? JSON.stringify(changeJson(source.name, change)) : changeText(change, colours));
+      const truncated = run.truncate?.relations.filter(chosen) ?? [];
+      for (const relation of truncated) {
+        printLine(stdout, flag(context, 'json') ? JSON.stringify({ source: source.name, table: tableAddress(relation), op: 'truncate' }) : truncateText(relation, colours));
+      }
+    };
+    for await (const run of followLog(join(folder, '.millrace', 'log', source.name), { from: readFrom(text(context, 'from'), follow), follow, signal })) show(run);
+    return 0;
+  },
+};
+
+function readTarget(address: string, project: Project): { source: SourceSpec; pattern: TablePattern | undefined } {
+  const parts = splitName(address);
+  const name = parts?.[0]?.text ?? '';
+  const source = project.sources.find((each) => each.name === name);
+  if (!source) {
+    const near = nearestName(name, project.sources.map((each) => each.name));
+    throw new MillraceError('NAME_UNKNOWN', `no source is named "${name}"`, { hint: near ? `did you mean "${near}"?` : `sources: ${project.sources.map((each) => each.name).join(', ')}` });
+  }
+  if (parts?.length === 1) return { source, pattern: undefined };
+  const pattern = parseTablePattern(address.slice(address.indexOf('.', name.length) + 1));
+  if (!pattern || pattern.exclude) throw new MillraceError('USAGE', `"${address}" is not the address of a table`, { hint: `write ${name}.schema.table` });
+  const [schema, table] = [parts?.[1], parts?.[2]];
+  if (!pattern.glob && schema && table && !selects(source.tables, { schema: schema.text, name: table.text })) {
+    throw new MillraceError('TABLE_UNKNOWN', `source "${name}" does not take ${tableAddress({ schema: schema.text, name: table.text })}`, { where: source.place, hint: `it takes ${source.tables.map((each) => each.text).join(', ')}` });
+  }
+  return { source, pattern };
+}
+
+function readFrom(spelled: string | undefined, follow: boolean): FollowOptions['from'] {
+  if (spelled === undefined) return follow ? 'now' : 'start';
+  if (spelled === 'start' || spelled === 'now') return spelled;
+  try {
+    return parseLsn(spelled);
+  } catch {
+    throw new MillraceError('USAGE', `"${spelled}" is not a position`, { hint: 'write one like 0/16B3748, or start' });
+  }
+}

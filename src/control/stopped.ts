@@ -1,0 +1,76 @@
+// The status of a project that no process runs: what the targets and the sources know of it.
+import { asMillraceError } from '../base/index.ts';
+import { formatLsn, parseLsn } from '../data/index.ts';
+import { parsePgUrl, PgConnection } from '../wire/index.ts';
+import type { ReplicaSpec } from '../replica/index.ts';
+import type { Project, SourceSpec } from './project/index.ts';
+import type { ProjectStatus, ReplicaStatus, SourceStatus } from './status.ts';
+import { slotName } from './supervise/source.ts';
+
+const next = 'millrace up';
+
+interface SourceEnd {
+  readonly status: SourceStatus;
+  /** Where the source's log ends; undefined when it cannot be asked. */
+  readonly end: bigint | undefined;
+}
+
+/** Asks every database once. Those that cannot be reached are `stopped` too, with the reason. */
+export async function stoppedStatus(project: Project): Promise<ProjectStatus> {
+  const ends = new Map(await Promise.all(project.sources.map(async (source) => [source.name, await stoppedSource(source)] as const)));
+  const replicas = await Promise.all(project.replicas.map(async (replica) => [replica.name, await stoppedReplica(replica, ends)] as const));
+  return { sources: Object.fromEntries([...ends].map(([name, { status }]) => [name, status])), replicas: Object.fromEntries(replicas) };
+}
+
+async function stoppedSource(source: SourceSpec): Promise<SourceEnd> {
+  const bare = { state: 'stopped', next, position: null, lagBytes: 0, lagMs: 0, tables: {} } as const;
+  const asked = await ask(source.url, async (connection) => {
+    const [end] = await connection.rows<{ lsn: string }>('select pg_catalog.pg_current_wal_lsn()::text as lsn');
+    const [slot] = await connection.rows<{ lsn: string | null }>(
+      'select confirmed_flush_lsn::text as lsn from pg_catalog.pg_replication_slots where slot_name = $1 and database = pg_catalog.current_database()', [slotName(source)],
+    );
+    return { end: parseLsn(end?.lsn ?? '0/0'), position: slot?.lsn ?? null };
+  });
+  if ('problem' in asked) return { status: { ...bare, reason: asked.problem }, end: undefined };
+  const { end, position } = asked;
+  const reason = position === null ? 'it has not run yet' : 'no process runs this project';
+  return { status: { ...bare, reason, position, lagBytes: position === null ? 0 : Math.max(0, Number(end - parseLsn(position))) }, end };
+}
+
+async function stoppedReplica(replica: ReplicaSpec, sources: ReadonlyMap<string, SourceEnd>): Promise<ReplicaStatus> {
+  const bare = { state: 'stopped', next, position: null, lagBytes: 0, lagMs: 0, rows: 0, deadLetters: 0 } as const;
+  const asked = await ask(replica.url, async (connection) => {
+    const [there] = await connection.rows<{ there: string }>("select (pg_catalog.to_regclass('millrace.positions') is not null)::text as there");
+    if (there?.there !== 'true') return { positions: [], letters: 0 };
+    const positions = await connection.rows<{ part: string; position: string; age: string }>(
+      `select part, position, (1000 * extract(epoch from pg_catalog.now() - updated_at))::int8::text as age
+       from millrace.positions where consumer = $1 and part <> '' and position is not null order by part`, [replica.name],
+    );
+    const [letters] = await connection.rows<{ n: string }>("select count(*)::text as n from millrace.dead_letters where consumer = $1 and state in ('open', 'joined')", [replica.name]);
+    return { positions, letters: Number(letters?.n ?? 0) };
+  });
+  if ('problem' in asked) return { ...bare, reason: asked.problem };
+  const { positions, letters } = asked;
+  if (positions.length === 0) return { ...bare, reason: 'it has not run yet' };
+  let lagBytes = 0;
+  let lagMs = 0;
+  for (const { part, position, age } of positions) {
+    const end = sources.get(part)?.end;
+    if (end === undefined || end <= parseLsn(position)) continue;
+    lagBytes = Math.max(lagBytes, Number(end - parseLsn(position)));
+    lagMs = Math.max(lagMs, Number(age));
+  }
+  return { ...bare, reason: 'no process runs this project', position: positions.map((each) => formatLsn(parseLsn(each.position))).join(', '), lagBytes, lagMs, deadLetters: letters };
+}
+
+async function ask<T extends object>(url: string, question: (connection: PgConnection) => Promise<T>): Promise<T | { readonly problem: string }> {
+  let connection: PgConnection | undefined;
+  try {
+    connection = await PgConnection.connect(parsePgUrl(url));
+    return await question(connection);
+  } catch (error) {
+    return { problem: asMillraceError(error).message };
+  } finally {
+    await connection?.close();
+  }
+}
