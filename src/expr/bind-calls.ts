@@ -1,7 +1,7 @@
 // Operators and function calls: resolution, coercion of the arguments, and the call.
 import { nearestName, quoteIdent } from '../data/index.ts';
 import type { Binder } from './binder.ts';
-import { type Bound, fold, looseRun, strictRun } from './bound.ts';
+import { type Bound, constantBound, fold, isNullConstant, looseRun, strictRun } from './bound.ts';
 import { coerce } from './coerce.ts';
 import { EvaluationError } from './errors.ts';
 import { functions } from './functions/index.ts';
@@ -63,11 +63,15 @@ function makeCall(binder: Binder, routine: Routine, given: readonly Bound[], sql
   const types = given.map((arg) => arg.type);
   const args = given.map((arg, i) => coerce(binder, arg, concreteType(routine, i, types)));
   const { call, rest } = preparedCall(binder, routine, args);
+  const sql = outward(routine, sqlOf(collated(routine, args)));
+  // PostgreSQL simplifies so before it runs anything: the other arguments are not computed, so they cannot fail.
+  if (routine.strict && args.some(isNullConstant)) return { bound: constantBound(routine.result, -1, null, sql, at), args, routine, compute: call };
+  const ordered = routine.commuted ? rest.toReversed() : rest;
   const bound = fold({
     type: routine.result,
     typmod: -1,
-    run: (routine.strict ? strictRun : looseRun)(rest, call),
-    sql: sqlOf(collated(routine, args)),
+    run: (routine.strict ? strictRun : looseRun)(ordered, call),
+    sql,
     constant: args.every((arg) => arg.constant),
     at,
   });
@@ -109,10 +113,11 @@ function remembering({ at, make }: NonNullable<Routine['prepare']>): Routine['ca
 function collated(routine: Routine, args: readonly Bound[]): string[] {
   const sql = args.map((arg) => arg.sql);
   if (routine.collate === undefined) return sql;
-  const at = args.findLastIndex((arg) => categoryOf(arg.type) === 'S');
-  if (at >= 0) sql[at] = withCollation(sql[at] as string, routine.collate);
-  return sql;
+  return sql.map((text, i) => (categoryOf((args[i] as Bound).type) === 'S' ? withCollation(text, routine.collate as 'C') : text));
 }
+
+/** A collation that was named goes on with the result; two different ones in one call would be an error. So all results go on with "C". */
+const outward = (routine: Routine, sql: string): string => (routine.collate === 'icu' && categoryOf(routine.result) === 'S' ? withCollation(sql, 'C') : sql);
 
 export const withCollation = (sql: string, collate: 'C' | 'icu'): string =>
   `(${sql} collate ${collate === 'C' ? '"C"' : '"und-x-icu"'})`;

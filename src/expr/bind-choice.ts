@@ -1,7 +1,7 @@
 // CASE, COALESCE, GREATEST and LEAST, ARRAY[…] and subscripts.
 import type { PgType } from '../data/index.ts';
 import type { Binder } from './binder.ts';
-import { type Bound, fold, strictRun } from './bound.ts';
+import { type Bound, fold } from './bound.ts';
 import { bindOperator, withCollation } from './bind-calls.ts';
 import { coerce, settled, toBool } from './coerce.ts';
 import { comparatorOf } from './compare.ts';
@@ -76,8 +76,7 @@ export function extreme(binder: Binder, given: readonly Bound[], greatest: boole
   const compare = comparatorOf(type);
   if (!compare) throw binder.fail(at, `could not identify a comparison function for type ${typeName(type)}`);
   const runs = parts.map((part) => part.run);
-  const sql = parts.map((part) => part.sql);
-  if (categoryOf(type) === 'S') sql[0] = withCollation(sql[0] as string, 'C');
+  const sql = parts.map((part) => (categoryOf(type) === 'S' ? withCollation(part.sql, 'C') : part.sql));
   return fold({
     type, typmod, at,
     sql: `${name}(${sql.join(', ')})`,
@@ -124,9 +123,11 @@ export function subscript(binder: Binder, list: Bound, index: Bound, at: number 
     type: list.type.element, typmod: list.typmod, at,
     sql: `(${list.sql})[${place.sql}]`,
     constant: list.constant && place.constant,
-    run: strictRun([list, place], (values: readonly unknown[], n: number) => {
-      const value = values[n - 1];
+    run: (read) => {
+      const values = list.run(read) as readonly unknown[] | null;
+      const n = values === null ? null : (place.run(read) as number | null);
+      const value = values === null || n === null ? undefined : values[n - 1];
       return value === undefined || Array.isArray(value) ? null : value;
-    }),
+    },
   });
 }

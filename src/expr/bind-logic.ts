@@ -72,7 +72,8 @@ export function distinct(binder: Binder, operands: readonly [Bound, Bound], nega
 export function nullif(binder: Binder, operands: readonly Bound[], at: number | undefined): Bound {
   const { args, compute, routine } = bindOperator(binder, '=', operands, at);
   const [left, right] = args as readonly [Bound, Bound];
-  const sql = `nullif(${left.sql}, ${routine.collate ? withCollation(right.sql, routine.collate) : right.sql})`;
+  const named = (part: Bound): string => (routine.collate ? withCollation(part.sql, routine.collate) : part.sql);
+  const sql = `nullif(${named(left)}, ${named(right)})`;
   return fold({
     type: left.type, typmod: left.typmod, sql, at, constant: left.constant && right.constant,
     run: (read) => {
@@ -124,7 +125,8 @@ export function quantified(binder: Binder, name: string, value: Bound, list: Bou
   if (!same(bound.type, bool)) throw binder.fail(at, 'op ANY/ALL (array) requires operator to yield boolean');
   const [left, right] = args as readonly [Bound, Bound];
   const converted = same(right.type, element.type) ? array : coerce(binder, array, arrayOf(right.type) ?? array.type);
-  const sql = routine.collate && categoryOf(right.type) === 'S' ? withCollation(converted.sql, routine.collate) : converted.sql;
+  const text = routine.collate && categoryOf(right.type) === 'S' ? routine.collate : undefined;
+  const [leftSql, sql] = [left, converted].map((part) => (text ? withCollation(part.sql, text) : part.sql));
   return boolBound([left, array], (read) => {
     const x = left.run(read);
     const values = converted.run(read) as readonly unknown[] | null;
@@ -136,5 +138,5 @@ export function quantified(binder: Binder, name: string, value: Bound, list: Bou
       if (answer === null) result = null;
     }
     return result;
-  }, `(${left.sql} ${name} ${all ? 'all' : 'any'} (${sql}))`, at);
+  }, `(${leftSql} ${name} ${all ? 'all' : 'any'} (${sql}))`, at);
 }

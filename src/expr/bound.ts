@@ -24,6 +24,15 @@ export const constantBound = (type: PgType, typmod: number, value: unknown, sql:
   type, typmod, sql, at, constant: true, run: () => value,
 });
 
+export function isNullConstant(bound: Bound): boolean {
+  if (!bound.constant) return false;
+  try {
+    return bound.run(() => null) === null;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Computes a constant once. A failing one stays as it is and fails for each row that reaches it, as an untaken CASE branch must not.
  */

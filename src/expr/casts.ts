@@ -107,8 +107,7 @@ export function conversion(from: PgType, to: PgType, context: CastContext): ((va
     return is(to, 'name') ? (value) => truncateName(text(value)) : text;
   }
   if (categoryOf(from) !== 'S') return undefined;
-  const parse = parserOf(to);
-  return parse && (is(from, 'bpchar') ? (value: string) => parse(unpad(value)) : parse);
+  return parserOf(to);
 }
 
 function mapArray(value: readonly unknown[], convert: (value: any) => unknown): unknown[] {

@@ -1,7 +1,7 @@
 // Bringing a bound expression to a type: literals take it, other values are cast.
 import { type PgType, quoteLiteral } from '../data/index.ts';
 import type { Binder } from './binder.ts';
-import { type Bound, constantBound, fold, strictRun } from './bound.ts';
+import { type Bound, constantBound, fold, isNullConstant, strictRun } from './bound.ts';
 import { type CastContext, conversion } from './casts.ts';
 import { EvaluationError } from './errors.ts';
 import { modifier } from './modifiers.ts';
@@ -18,6 +18,7 @@ export function coerce(binder: Binder, bound: Bound, type: PgType, typmod = -1, 
   }
   const modify = modifier(type, typmod);
   if (same(bound.type, type) && !modify) return bound;
+  if (isNullConstant(bound)) return constantBound(type, typmod, null, `${bound.sql}::${typeText(type, typmod)}`, bound.at);
   const call = (value: unknown): unknown => {
     const converted = convert(value);
     return modify && converted !== null ? modify(converted) : converted;

@@ -11,6 +11,9 @@ export function parseFloatText(type: 'float4' | 'float8', text: string): number 
     if (!Number.isFinite(value) || (value === 0 && !zero)) return evaluationFailed('22003', `"${text.trim()}" is out of range for type ${typeInMessages(type)}`);
     return value;
   }
+  // As PostgreSQL does, what does not fit comes before what follows it.
+  const start = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(?=.)/.exec(word)?.[0];
+  if (start !== undefined) parseFloatText(type, start);
   if (word === 'nan' || word === '+nan' || word === '-nan') return NaN;
   if (/^\+?inf(inity)?$/.test(word)) return Infinity;
   if (/^-inf(inity)?$/.test(word)) return -Infinity;

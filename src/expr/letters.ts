@@ -3,10 +3,9 @@
 export const unicodeLower = (text: string): string => text.toLowerCase();
 export const unicodeUpper = (text: string): string => text.toUpperCase();
 
-/** The first letter of each word upper (title) case, the others lower. Words are runs of letters and digits. */
-export function titleCase(text: string): string {
-  return text.replace(/[\p{L}\p{N}\p{M}]+/gu, (word) => {
-    const [first = ''] = word;
-    return unicodeUpper(first) + unicodeLower(word.slice(first.length));
-  });
-}
+/**
+ * Words begin with a capital, ASCII letters only (collation "C"): what a word is beyond ASCII differs between PostgreSQL's releases and
+ * its collation providers.
+ */
+export const capitals = (text: string): string =>
+  text.replace(/[a-zA-Z0-9]+/g, (word) => word[0]!.toUpperCase() + word.slice(1).toLowerCase());

@@ -14,7 +14,12 @@ let cluster: Cluster;
 let client: pg.Client;
 before(async () => {
   cluster = await startCluster();
-  client = new pg.Client(cluster.url());
+  const admin = new pg.Client(cluster.url());
+  await admin.connect();
+  // Its order is that of code points, its case mapping that of Unicode: what Millrace promises whatever the collation of the database.
+  await admin.query("create database oracle template template0 encoding utf8 locale_provider builtin builtin_locale 'PG_UNICODE_FAST'");
+  await admin.end();
+  client = new pg.Client(cluster.url('oracle'));
   await client.connect();
   await loadGrammar();
   await client.query(oracleTable);

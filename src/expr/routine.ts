@@ -11,6 +11,8 @@ export interface Routine {
   readonly call: (...values: any[]) => unknown;
   /** Whether a NULL argument makes the result NULL without a call. */
   readonly strict: boolean;
+  /** PostgreSQL turns the arguments round (date: 1 + date is date + 1), so they are computed, and given to `call`, in reverse. */
+  readonly commuted?: boolean;
   /** The last argument may be repeated, and be of any type. */
   readonly variadic: boolean;
   /** For user functions: one sentence of the reference. */
@@ -26,7 +28,7 @@ export interface Routine {
   readonly specialise?: (types: readonly PgType[]) => (...values: any[]) => unknown;
 }
 
-export type RoutineOptions = Partial<Pick<Routine, 'strict' | 'variadic' | 'collate' | 'prepare' | 'specialise'>>;
+export type RoutineOptions = Partial<Pick<Routine, 'strict' | 'variadic' | 'commuted' | 'collate' | 'prepare' | 'specialise'>>;
 export type RoutineTable = Map<string, Routine[]>;
 
 /** Types are written as in `text, int4 -> text`. */

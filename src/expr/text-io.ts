@@ -38,9 +38,18 @@ export const floatText4 = (value: number): string => spellFloat(value, shortest4
 function shortest4(value: number): string {
   for (let digits = 0; digits < 9; digits++) {
     const text = value.toExponential(digits);
-    if (Math.fround(Number(text)) === value) return text;
+    if (Math.fround(Number(text)) === value) return tieToEven(value, text, digits);
   }
   return value.toExponential();
+}
+
+/** Of two shortest texts that are equally near PostgreSQL takes the even one, toExponential the greater. */
+function tieToEven(value: number, text: string, digits: number): string {
+  const longer = value.toExponential(digits + 1);
+  const [mantissa, exponent] = longer.split('e') as [string, string];
+  if (!mantissa.endsWith('5') || Number(longer) !== value) return text;
+  const even = `${mantissa.slice(0, -1)}e${exponent}`;
+  return /[02468]e/.test(even) && Math.fround(Number(even)) === value ? even : text;
 }
 
 /** Plain below 10^`plainMax` and above 10^-5, else with an exponent of at least two digits. */

@@ -1,7 +1,7 @@
 // Functions of text. Positions and lengths count characters (code points), from 1.
 import type { PgType } from '../../data/index.ts';
 import { evaluationFailed } from '../errors.ts';
-import { titleCase, unicodeLower, unicodeUpper } from '../letters.ts';
+import { capitals, unicodeLower, unicodeUpper } from '../letters.ts';
 import { routine, type Routine } from '../routine.ts';
 import { textOf } from '../text-io.ts';
 
@@ -132,7 +132,7 @@ function likeEscape(pattern: string, escape: string): string {
 export const textFunctions: Routine[] = [
   routine('lower', 'text -> text', unicodeLower, 'Lower case, after Unicode', { collate: 'icu' }),
   routine('upper', 'text -> text', unicodeUpper, 'Upper case, after Unicode', { collate: 'icu' }),
-  routine('initcap', 'text -> text', titleCase, 'Each word with a capital, the rest lower case', { collate: 'icu' }),
+  routine('initcap', 'text -> text', capitals, 'Each word with a capital, the rest lower case; only ASCII letters', { collate: 'C' }),
   routine('length', 'text -> int4', count, length),
   routine('length', 'bpchar -> int4', (text: string) => count(unpad(text)), 'Number of characters without the padding'),
   ...['char_length', 'character_length'].flatMap((name) => [

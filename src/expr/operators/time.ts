@@ -17,7 +17,7 @@ const back = 'A moment that is an interval earlier';
 
 /** Addition commutes. */
 function both(name: string, left: string, right: string, result: string, call: (a: any, b: any) => unknown, doc: string): Routine[] {
-  return [routine(name, `${left}, ${right} -> ${result}`, call, doc), routine(name, `${right}, ${left} -> ${result}`, (b, a) => call(a, b), doc)];
+  return [routine(name, `${left}, ${right} -> ${result}`, call, doc), routine(name, `${right}, ${left} -> ${result}`, call, doc, { commuted: true })];
 }
 
 export const timeOperators: Routine[] = [
