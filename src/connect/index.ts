@@ -3,3 +3,11 @@ export { arbiterFor, readTargetTable, readTargetTables, type ActualColumn, type 
 export { applyTarget, refuseErrors } from './postgres/target/apply.ts';
 export { planTarget, printPlan, type DdlStatement, type TargetPlan, type TargetProblem } from './postgres/target/plan.ts';
 export type { Fit } from './postgres/target/tables.ts';
+export type { Finding } from './postgres/doctor/finding.ts';
+export { diagnoseSource, type SourceQuestions } from './postgres/doctor/source.ts';
+export { diagnoseTarget } from './postgres/doctor/target.ts';
+export { PostgresSource, type PostgresSourceOptions } from './postgres/source/source.ts';
+export { PostgresSnapshot, textSettings } from './postgres/source/snapshot.ts';
+export { createPublicationSql, dropSlot, readSlot, type SlotState } from './postgres/source/slot.ts';
+export { makeRelation, readRelations, readTables, type CatalogTable, type ColumnFilter } from './postgres/catalog.ts';
+export { TypeCatalog } from './postgres/types.ts';

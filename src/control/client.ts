@@ -13,7 +13,7 @@ export interface RunningClient {
   /** Tables by the source's name ("public.orders"); all of the replica when empty. */
   resync(replica: string, tables: readonly string[]): Promise<void>;
   /** Resolves when the replica stands at `position`; see Running.hold. */
-  hold(replica: string, position: string, ms: number): Promise<void>;
+  hold(replica: string, position: string, ms: number, source?: string): Promise<void>;
   release(replica: string): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ function clientOf(pid: number, url: string): RunningClient {
     pause: (replica) => post(replica, 'pause'),
     resume: (replica) => post(replica, 'resume'),
     resync: (replica, tables) => post(replica, 'resync', new URLSearchParams(tables.map((table): [string, string] => ['table', table]))),
-    hold: (replica, position, ms) => post(replica, 'hold', new URLSearchParams({ position, ms: String(ms) })),
+    hold: (replica, position, ms, source) => post(replica, 'hold', new URLSearchParams({ position, ms: String(ms), ...(source === undefined ? {} : { source }) })),
     release: (replica) => post(replica, 'release'),
   };
 }

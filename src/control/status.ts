@@ -49,9 +49,10 @@ export interface Running {
   resync(replica: string, tables: readonly string[]): Promise<void>;
   /**
    * Lets the replica stop exactly behind the last transaction that ends at or before `position` (the source's notation) and keeps it there
-   * until `release` or for at most `ms`; resolves when it stands there. For `verify`.
+   * until `release` or for at most `ms`; resolves when it stands there, rejects with VERIFY_IMPOSSIBLE when it is past it already. `source` names
+   * which one the position belongs to when there are several. For `verify`.
    */
-  hold(replica: string, position: string, ms: number): Promise<void>;
+  hold(replica: string, position: string, ms: number, source?: string): Promise<void>;
   release(replica: string): void;
   /** Drains and closes everything; never takes longer than 10 s. */
   stop(): Promise<void>;

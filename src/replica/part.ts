@@ -83,10 +83,15 @@ export class Part {
 
   /** Stops behind the last transaction that ends at or before `position`; resolves when it stands there. */
   hold(position: Position, ms: number): Promise<void> {
+    const { applied } = this.progress;
+    if (applied !== undefined && applied > position) {
+      const at = this.#options.feed.source.formatPosition;
+      return Promise.reject(new MillraceError('VERIFY_IMPOSSIBLE', `replica "${this.#options.replica}" stands at ${at(applied)}, past ${at(position)} already`));
+    }
     return new Promise((resolve) => {
       this.#hold = { position, until: this.#options.clock.monotonic() + ms, reached: resolve };
       if (this.#gatherer) this.#gatherer.hold = position;
-      if (this.progress.applied !== undefined && this.progress.applied >= position) resolve();
+      if (applied === position) resolve();
     });
   }
 

@@ -65,6 +65,7 @@ export class PgoutputDecoder {
       builder.add(Op.delete, this.#runs.nextSeq(), kind === O ? Before.full : Before.key, false);
       this.#runs.rowAdded();
     } else if (type === B) {
+      if (this.#runs.inTransaction) throw new RangeError('a transaction begins inside another');
       this.#runs.begin(message.readUInt32BE(17), asPosition(message.readBigUInt64BE(1)), message.readBigInt64BE(9) + EPOCH_2000_US);
     } else if (type === C) {
       if (!this.#runs.inTransaction) throw new RangeError('a commit without its beginning');

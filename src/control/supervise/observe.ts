@@ -17,7 +17,7 @@ export function sourceStatus(capture: Capture, replicas: readonly Replica[], lag
   const base: Condition =
     condition.state === 'retrying' || condition.state === 'failed'
       ? fromError(condition.state, condition.error)
-      : { state: condition.state === 'streaming' && loading ? 'snapshot' : condition.state, ...(condition.reason ? { reason: condition.reason } : {}) };
+      : { state: condition.state === 'streaming' && loading ? 'snapshot' : condition.state, ...('reason' in condition && condition.reason ? { reason: condition.reason } : {}) };
   const tables: Record<string, TableStatus> = {};
   for (const relation of capture.relations) {
     const address = tableAddress(relation);
@@ -47,7 +47,7 @@ export function replicaStatus(replica: Replica, captures: readonly Capture[], no
       ? fromError(condition.state, condition.error)
       : {
           state: condition.state,
-          ...(condition.reason ? { reason: condition.reason } : {}),
+          ...('reason' in condition && condition.reason ? { reason: condition.reason } : {}),
           ...(condition.state === 'paused' ? { next: `millrace resume ${replica.name}` } : {}),
         };
   let [lagBytes, lagMs, rows] = [0, 0, 0];

@@ -55,7 +55,7 @@ export const routes: readonly Route[] = [
   control('pause', ({ running, name }) => running.pause(name)),
   control('resume', ({ running, name }) => running.resume(name)),
   control('resync', ({ running, name, query }) => running.resync(name, query.getAll('table'))),
-  control('hold', ({ running, name, query }) => running.hold(name, required(query, 'position'), milliseconds(query, 'ms'))),
+  control('hold', ({ running, name, query }) => running.hold(name, required(query, 'position'), milliseconds(query, 'ms'), query.get('source') ?? undefined)),
   control('release', ({ running, name }) => running.release(name)),
 ];
 

@@ -58,12 +58,16 @@ export class PostgresSnapshot implements Snapshot {
     return this.#table(relation).rowsEstimate;
   }
 
+  isPartitioned(relation: Relation): boolean {
+    return this.#table(relation).partitioned;
+  }
+
   async *read(relation: Relation, signal: AbortSignal): AsyncGenerator<Batch, void, undefined> {
     const formats = Uint8Array.from(relation.columns, (column) => (column.type.binary ? 0 : 1));
     const reader = new CopyParser(relation, { formats });
     const columns = relation.columns.map((column, i) => `${quoteIdent(column.name)}${formats[i] === 1 ? '::text' : ''}`);
     // ONLY: children by inheritance are tables of their own in the stream; partitions belong to their root.
-    const from = `${this.#table(relation).partitioned ? '' : 'only '}${quoteTable(relation)}`;
+    const from = `${this.isPartitioned(relation) ? '' : 'only '}${quoteTable(relation)}`;
     try {
       for await (const chunk of this.#connection.copyOut(`copy (select ${columns.join(', ')} from ${from}) to stdout (format binary)`)) {
         if (signal.aborted) return;

@@ -158,6 +158,23 @@ export class PostgresSource implements Source {
     return Number(row?.kept ?? 0);
   }
 
+  /** The tables that the project selects, by name, without touching slot or publication. */
+  async listTables(): Promise<TableName[]> {
+    return (await this.#readTables(await this.#controlConnection())).map(({ relation }) => ({ schema: relation.schema, name: relation.name }));
+  }
+
+  /** Whether transactions with changes for us committed at or after `from` and before `to`. Only while nobody streams from the slot. */
+  async hasCommitsBetween(from: Position, to: Position): Promise<boolean> {
+    const control = await this.#controlConnection();
+    // The first message of a transaction, Begin, carries the position of its commit in its bytes 2 to 9.
+    const [row] = await control.rows<{ found: string }>(
+      `select exists (select from pg_logical_slot_peek_binary_changes($1, $2::pg_lsn, null, 'proto_version', '1', 'publication_names', $3) c
+         where get_byte(c.data, 0) = 66 and ('x' || encode(substr(c.data, 2, 8), 'hex'))::bit(64)::bigint >= $4::bigint)::text as found`,
+      [this.#options.slot, formatLsn(to), quoteIdent(this.#options.publication), String(from)],
+    );
+    return row?.found === 'true';
+  }
+
   /** Drops the slot, so that the next open makes a new one. */
   async forget(): Promise<void> {
     await dropSlot(await this.#controlConnection(), this.#options.slot);

@@ -1,0 +1,98 @@
+// Compares two sets of rows in two databases by hashes: first sums per bucket, then the rows of buckets that differ.
+//
+// A row is its PostgreSQL text under fixed settings, hashed by hashtextextended, which gives the same number on every supported version.
+// Rows are found again by their key, or, where there is none, by themselves. Buckets are cut by the hash of the key's text, not by its
+// order, since collations differ between servers.
+import type { PgConnection } from '../../wire/index.ts';
+
+/** A set of rows: SQL expressions over a FROM. Both sides must list the same columns in the same order, with equal text for equal values. */
+export interface Side {
+  readonly connection: PgConnection;
+  /** What stands behind FROM. */
+  readonly from: string;
+  readonly where?: string;
+  readonly columns: readonly string[];
+  /** Expressions that identify a row; empty: rows are compared as a multiset. */
+  readonly key: readonly string[];
+}
+
+export interface Comparison {
+  readonly equal: boolean;
+  /** Rows on the left side. */
+  readonly rows: number;
+  /** Keys whose rows differ or are on one side only, at most `keysMax`: a JSON value each, an array for keys of several columns. */
+  readonly differing: readonly unknown[];
+  /** How many differ in all (exact up to the limit on keys, else at least). */
+  readonly differences: number;
+}
+
+export interface CompareOptions {
+  /** Rows that only the right side has do not count. */
+  readonly extraIsFine: boolean;
+  readonly keysMax: number;
+}
+
+const buckets = 1024;
+const bucketsAtOnce = 32;
+
+/** Several left sides together make up the right one. */
+export async function compare(lefts: readonly Side[], right: Side, options: CompareOptions): Promise<Comparison> {
+  const [leftSums, rightSums] = await Promise.all([addUp(lefts), addUp([right])]);
+  const rows = [...leftSums.values()].reduce((sum, bucket) => sum + bucket.count, 0);
+  const differ = Array.from({ length: buckets }, (_, bucket) => bucket).filter((bucket) => {
+    const [a, b] = [leftSums.get(bucket), rightSums.get(bucket)];
+    return a?.count !== b?.count || a?.sum !== b?.sum;
+  });
+  const differing: unknown[] = [];
+  let differences = 0;
+  for (let at = 0; at < differ.length && differing.length < options.keysMax; at += bucketsAtOnce) {
+    for (const key of await listDifferences(lefts, right, differ.slice(at, at + bucketsAtOnce), options.extraIsFine)) {
+      differences += 1;
+      if (differing.length < options.keysMax) differing.push(key);
+    }
+  }
+  return { equal: differences === 0, rows, differing, differences };
+}
+
+const rowsOf = (side: Side): string => `${side.from} where ${side.where === undefined ? 'true' : `(${side.where})`}`;
+const rowText = (side: Side): string => `row(${side.columns.join(', ')})::text`;
+const keyText = (side: Side): string => (side.key.length === 0 ? rowText(side) : `row(${side.key.join(', ')})::text`);
+const bucketOf = (side: Side): string => `(pg_catalog.hashtextextended(${keyText(side)}, 1) & ${buckets - 1})`;
+
+async function addUp(sides: readonly Side[]): Promise<Map<number, { count: number; sum: bigint }>> {
+  const sums = new Map<number, { count: number; sum: bigint }>();
+  for (const side of sides) {
+    const rows = await side.connection.rows<{ bucket: string; n: string; sum: string }>(
+      `select ${bucketOf(side)} as bucket, count(*) as n, sum(pg_catalog.hashtextextended(${rowText(side)}, 0)) as sum from ${rowsOf(side)} group by 1`,
+    );
+    for (const row of rows) {
+      const bucket = Number(row.bucket);
+      const before = sums.get(bucket) ?? { count: 0, sum: 0n };
+      sums.set(bucket, { count: before.count + Number(row.n), sum: before.sum + BigInt(row.sum) });
+    }
+  }
+  return sums;
+}
+
+async function listDifferences(lefts: readonly Side[], right: Side, wanted: readonly number[], extraIsFine: boolean): Promise<unknown[]> {
+  const balance = new Map<string, Map<string, number>>();
+  const count = (key: string, hash: string, by: number): void => {
+    let hashes = balance.get(key);
+    if (!hashes) balance.set(key, (hashes = new Map()));
+    hashes.set(hash, (hashes.get(hash) ?? 0) + by);
+  };
+  const list = (side: Side): Promise<{ key: string; hash: string }[]> => {
+    const key = side.key.length === 0 ? `pg_catalog.to_jsonb(${rowText(side)})` : side.key.length === 1 ? `pg_catalog.to_jsonb(${side.key[0]})` : `pg_catalog.jsonb_build_array(${side.key.join(', ')})`;
+    return side.connection.rows(
+      `select ${key}::text as key, pg_catalog.hashtextextended(${rowText(side)}, 0) as hash from ${rowsOf(side)} and ${bucketOf(side)} in (${wanted.join(', ')})`,
+    );
+  };
+  for (const side of lefts) for (const row of await list(side)) count(row.key, row.hash, 1);
+  for (const row of await list(right)) count(row.key, row.hash, -1);
+  const differing: unknown[] = [];
+  for (const [key, hashes] of balance) {
+    const counts = [...hashes.values()];
+    if (extraIsFine ? counts.some((n) => n > 0) : counts.some((n) => n !== 0)) differing.push(JSON.parse(key));
+  }
+  return differing;
+}
