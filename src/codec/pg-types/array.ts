@@ -2,7 +2,7 @@
 // In JavaScript they are nested arrays; lower bounds are kept by the text form and dropped by the JavaScript form.
 import { ByteWriter } from '../../base/index.ts';
 import type { ValueForm } from './value-form.ts';
-import { LiteralCursor, quoteBackslash } from './literal.ts';
+import { isBlank, LiteralCursor, quoteBackslash } from './literal.ts';
 
 /** PostgreSQL's own limit. */
 const DIMENSIONS_MAX = 6;
@@ -97,7 +97,7 @@ export function array(element: ArrayElement): ValueForm {
     write: (value, out) => {
       if (!Array.isArray(value)) throw new RangeError('an array is wanted');
       const lengths = mayBeArray ? (value.length === 0 ? [] : [value.length]) : lengthsOf(value);
-      const items = (mayBeArray ? value : value.flat(Math.max(0, lengths.length - 1))) as unknown[];
+      const items = (lengths.length === 0 ? [] : mayBeArray ? value : value.flat(lengths.length - 1)) as unknown[];
       header(out, element.oid, lengths, lengths.map(() => 1), items.some((item) => item === null || item === undefined));
       for (const item of items) {
         field(out, item, () => (typeof item === 'string' && !form.ownsStrings ? form.writeText(item, out) : form.write(item, out)));
@@ -173,10 +173,12 @@ interface Literal {
   readonly lengths: number[];
   readonly lowers: number[];
   readonly items: (string | null)[];
+  /** How deep the items stand; −1 before the first. */
+  depth: number;
 }
 
 /** Reads `{a,"b c",NULL}`, nested, with `[0:1]=` in front or not. */
-function parseLiteral(text: string, delimiter: string): Literal {
+function parseLiteral(text: string, delimiter: string): Omit<Literal, 'depth'> {
   const cursor = new LiteralCursor(text);
   cursor.blanks();
   const bounds: [number, number][] = [];
@@ -187,7 +189,7 @@ function parseLiteral(text: string, delimiter: string): Literal {
     }
     cursor.at += declared[0].length;
   }
-  const literal: Literal = { lengths: [], lowers: [], items: [] };
+  const literal: Literal = { lengths: [], lowers: [], items: [], depth: -1 };
   parseLevel(cursor, 0, literal, delimiter);
   cursor.end();
   const { items, lengths } = literal;
@@ -207,9 +209,13 @@ function parseLevel(cursor: LiteralCursor, depth: number, into: Literal, delimit
   if (!cursor.skip('}')) {
     do {
       cursor.blanks();
-      // An item where another branch has a level makes the product of the lengths miss the number of items.
-      if (cursor.next === '{') parseLevel(cursor, depth + 1, into, delimiter);
-      else into.items.push(item(cursor, delimiter));
+      if (cursor.next === '{') {
+        parseLevel(cursor, depth + 1, into, delimiter);
+      } else {
+        if (into.depth >= 0 && into.depth !== depth) throw new RangeError('nested arrays must be of one length');
+        into.depth = depth;
+        into.items.push(item(cursor, delimiter));
+      }
       count += 1;
       cursor.blanks();
     } while (cursor.skip(delimiter));
@@ -220,9 +226,10 @@ function parseLevel(cursor: LiteralCursor, depth: number, into: Literal, delimit
 }
 
 function item(cursor: LiteralCursor, delimiter: string): string | null {
-  const { text, quoted } = cursor.item(`{}${delimiter}`, false);
-  if (quoted) return text;
-  const trimmed = text.trimEnd();
-  if (trimmed === '') throw new RangeError('an element is missing');
-  return trimmed.toLowerCase() === 'null' ? null : trimmed;
+  const { text, quoted, solid } = cursor.item(`{}${delimiter}`, false);
+  let end = text.length;
+  while (end > solid && isBlank(text[end - 1])) end -= 1;
+  if (quoted) return text.slice(0, end);
+  if (end === 0) throw new RangeError('an element is missing');
+  return end === 4 && text.slice(0, end).toLowerCase() === 'null' ? null : text.slice(0, end);
 }

@@ -92,7 +92,7 @@ export function float4Text(value: number): string {
 function tieToEven(value: number, nearest: string, digits: number): string {
   const last = nearest.indexOf('e') - 1;
   const odd = Number(nearest[last]) % 2 === 1;
-  if (!odd || !/^50*$/.test(Math.abs(value).toExponential(100).replace('.', '').slice(digits + 1, 101))) return nearest;
+  if (!odd || !/^50*$/.test(Math.abs(value).toExponential(20).replace('.', '').slice(digits + 1, 21))) return nearest;
   const even = `${nearest.slice(0, last)}${Number(nearest[last]) - 1}${nearest.slice(last + 1)}`;
   return reads(even, value) ? even : nearest;
 }

@@ -39,7 +39,7 @@ export function formOf(type: PgType): ValueForm {
     case 'domain':
       return type.base ? formOf(type.base) : textOnly;
     case 'enum':
-      return { ...text, jsType: type.labels?.map((label) => JSON.stringify(label)).join(' | ') || 'string' };
+      return { ...text, jsType: type.labels?.map(literalType).join(' | ') || 'string' };
     case 'array':
       return type.element ? arrayOf(type.element) : textOnly;
     case 'range':
@@ -54,6 +54,9 @@ export function formOf(type: PgType): ValueForm {
       return textOnly;
   }
 }
+
+/** A string literal of TypeScript in single quotes. */
+const literalType = (text: string): string => `'${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 
 function arrayOf(element: PgType): ValueForm {
   const base = baseType(element);

@@ -42,27 +42,31 @@ export class LiteralCursor {
 
   /**
    * An item up to one of `stops`: quoted with double quotes, in part or whole, or with backslashes. In a composite or range `""` within
-   * quotes is a quote (`doubled`).
+   * quotes is a quote (`doubled`). `solid`: the length up to which it was quoted, so that blanks there belong to it.
    */
-  item(stops: string, doubled: boolean): { text: string; quoted: boolean } {
+  item(stops: string, doubled: boolean): { text: string; quoted: boolean; solid: number } {
     let text = '';
     let quoted = false;
     let inside = false;
+    let solid = 0;
     for (;;) {
       const char = this.next;
       if (char === undefined) throw new RangeError('it is cut off');
-      if (!inside && stops.includes(char)) return { text, quoted };
+      if (!inside && stops.includes(char)) return { text, quoted, solid };
       this.at += 1;
       if (char === '\\') {
         if (this.done) throw new RangeError('it is cut off');
         text += this.next;
         this.at += 1;
         quoted = true;
+        solid = text.length;
       } else if (char !== '"') {
         text += char;
+        if (inside) solid = text.length;
       } else if (inside && doubled && this.next === '"') {
         text += '"';
         this.at += 1;
+        solid = text.length;
       } else {
         inside = !inside;
         quoted = true;

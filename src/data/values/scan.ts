@@ -91,16 +91,19 @@ function timeInto(cursor: Cursor, moment: Moment): boolean {
   return offsetInto(cursor, moment) && cursor.done;
 }
 
-/** Microseconds of the fraction's digits; the seventh rounds, further ones do not count. */
+/** Microseconds of the fraction's digits. More than six are rounded as PostgreSQL does it: half to even, in double precision. */
 function fraction(cursor: Cursor): number {
+  const from = cursor.at;
   let us = 0;
-  let place = 100_000;
-  for (let d = digit(cursor.text, cursor.at); d >= 0; d = digit(cursor.text, cursor.at)) {
-    us += place >= 1 ? d * place : place > 0 && d >= 5 ? 1 : 0;
-    place = place === 1 ? 0.1 : place > 1 ? place / 10 : 0;
+  for (let place = 100_000, d = digit(cursor.text, from); d >= 0; d = digit(cursor.text, cursor.at)) {
+    us += d * place;
+    place = place > 1 ? place / 10 : 0;
     cursor.at += 1;
   }
-  return us;
+  if (cursor.at - from <= 6) return us;
+  const exact = Number(`0.${cursor.text.slice(from, cursor.at)}`) * 1_000_000;
+  const rounded = Math.round(exact);
+  return rounded - exact === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
 }
 
 function offsetInto(cursor: Cursor, moment: Moment): boolean {
