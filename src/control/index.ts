@@ -6,7 +6,7 @@ export { findRunning, requireRunning, type RunningClient } from './client.ts';
 export { assertNotRunning, claimRunFile, readRunFile, runFilePath, type RunFile } from './run-file.ts';
 export {
   checkProject, columnFilter, configurationReference, defineProject, env, formatDiagnostic, formatDiagnostics, generateTypes, isAppendOnly, jsonSchema,
-  loadProject, ProjectError, readSchemaFile, resolveDefinition, SCHEMA_FILE, schemaFile, SCRIPT_FILE, selectsColumn, table, TYPES_FILE, YAML_FILE,
+  loadProject, ProjectError, projectTemplate, readSchemaFile, resolveDefinition, SCHEMA_FILE, schemaFile, SCRIPT_FILE, selectsColumn, table, TYPES_FILE, YAML_FILE,
   type Checked, type ColumnRule, type Diagnostic, type LoadedProject, type LoadOptions, type Project, type ProjectDefinition, type Row, type SourceSchema, type SourceSpec,
   type TableAddress, type TableEntry, type TableOptions, type Tables, type TableShape,
 } from './project/index.ts';

@@ -7,8 +7,9 @@ import { type ReadDefinition, readDefinition, readTransforms } from './definitio
 import { type Diagnostic, ProjectError, sortDiagnostics } from './diagnostic.ts';
 import { reportIssues } from './problems.ts';
 import type { Project } from './project.ts';
+import type { Report } from './report.ts';
 import { resolveProject } from './resolve.ts';
-import { projectSchema } from './schema.ts';
+import { type ProjectConfig, projectSchema } from './schema.ts';
 import { importDefault } from './script.ts';
 import { type Env, projectEnv } from './variables.ts';
 import { readYaml } from './yaml-file.ts';
@@ -28,34 +29,48 @@ export interface LoadedProject {
 
 /** Reads millrace.yaml or millrace.config.ts. Throws CONFIG_NOT_FOUND, or a ProjectError (CONFIG_*) that carries every problem. */
 export async function loadProject(folder: string, options: LoadOptions = {}): Promise<LoadedProject> {
-  const root = resolve(folder);
-  const env = projectEnv(root, options.env ?? process.env);
-  const text = readIfThere(join(root, YAML_FILE));
-  const script = join(root, SCRIPT_FILE);
-  if (existsSync(script)) {
-    if (text !== undefined) throw new MillraceError('CONFIG_INVALID', `both ${YAML_FILE} and ${SCRIPT_FILE} are here`, { where: root, hint: 'keep one of them' });
-    return load(readDefinition(await importDefault(script, root), SCRIPT_FILE, env, root), env, root);
-  }
-  if (text === undefined) throw new MillraceError('CONFIG_NOT_FOUND', `there is no ${YAML_FILE} or ${SCRIPT_FILE} here`, { where: root });
-  return load({ ...readYaml(YAML_FILE, text, env, root), rules: new Map() }, env, root);
+  return settle(await readProject(folder, options));
 }
 
 /** The project that `defineProject` returned, for programs that run Millrace as a library. `folder`: where .env, transforms and .millrace/ are. */
 export async function resolveDefinition(definition: ProjectDefinition, options: LoadOptions & { readonly folder?: string } = {}): Promise<LoadedProject> {
   const root = resolve(options.folder ?? '.');
   const env = projectEnv(root, options.env ?? process.env);
-  return load(readDefinition(definition, 'defineProject', env, root), env, root);
+  return settle(await resolveRead(readDefinition(definition, 'defineProject', env, root), env, root));
 }
 
-async function load({ value, report, rules }: ReadDefinition, env: Env, folder: string): Promise<LoadedProject> {
-  let project: Project | undefined;
-  const parsed = value === undefined ? undefined : projectSchema.safeParse(value, { reportInput: true });
-  if (parsed?.success) {
-    for (const [name, more] of await readTransforms(parsed.data.replicas, report, env, folder)) rules.set(name, [...(rules.get(name) ?? []), ...more]);
-    project = resolveProject(parsed.data, rules, report, folder);
-  } else if (parsed) {
-    reportIssues(projectSchema, parsed.error.issues, report);
+/** A project as far as it could be read, its file and its problems. */
+export interface ReadProject {
+  readonly config: ProjectConfig | undefined;
+  readonly project: Project | undefined;
+  readonly report: Report;
+}
+
+/** As loadProject, but problems stay in the report, so that more can be added. A script that does not run still throws a ProjectError. */
+export async function readProject(folder: string, options: LoadOptions = {}): Promise<ReadProject> {
+  const root = resolve(folder);
+  const env = projectEnv(root, options.env ?? process.env);
+  const text = readIfThere(join(root, YAML_FILE));
+  const script = join(root, SCRIPT_FILE);
+  if (existsSync(script)) {
+    if (text !== undefined) throw new MillraceError('CONFIG_INVALID', `both ${YAML_FILE} and ${SCRIPT_FILE} are here`, { where: root, hint: 'keep one of them' });
+    return resolveRead(readDefinition(await importDefault(script, root), SCRIPT_FILE, env, root), env, root);
   }
+  if (text === undefined) throw new MillraceError('CONFIG_NOT_FOUND', `there is no ${YAML_FILE} or ${SCRIPT_FILE} here`, { where: root });
+  return resolveRead({ ...readYaml(YAML_FILE, text, env, root), rules: new Map() }, env, root);
+}
+
+async function resolveRead({ value, report, rules }: ReadDefinition, env: Env, folder: string): Promise<ReadProject> {
+  const parsed = value === undefined ? undefined : projectSchema.safeParse(value, { reportInput: true });
+  if (!parsed?.success) {
+    if (parsed) reportIssues(projectSchema, parsed.error.issues, report);
+    return { config: undefined, project: undefined, report };
+  }
+  for (const [name, more] of await readTransforms(parsed.data.replicas, report, env, folder)) rules.set(name, [...(rules.get(name) ?? []), ...more]);
+  return { config: parsed.data, project: resolveProject(parsed.data, rules, report, folder), report };
+}
+
+function settle({ project, report }: ReadProject): LoadedProject {
   const diagnostics = sortDiagnostics(report.diagnostics);
   if (report.failed || !project) throw new ProjectError(diagnostics);
   return { project, warnings: diagnostics };

@@ -52,6 +52,10 @@ export class Report {
     return placeText(this.#places.at(path, what));
   }
 
+  placeAt(path: Path, what: 'key' | 'value' = 'value'): Place {
+    return this.#places.at(path, what);
+  }
+
   #add(severity: Diagnostic['severity'], path: Path, message: string, options: { hint?: string | undefined; at?: 'key' | 'value'; code?: ErrorCode }): void {
     if (this.isUnknown(path) && options.code !== 'CONFIG_VARIABLE') return;
     const place = this.#places.at(path, options.at ?? 'value');
