@@ -5,7 +5,7 @@ import {
 import { arrayText, parseArray } from './array-text.ts';
 import { badDate, badInput, evaluationFailed, typeInMessages } from './errors.ts';
 import { jsonText, parseJson } from './json.ts';
-import { parseFloatText } from './float-text.ts';
+import { floatText4, floatText8, parseFloatText } from './float-text.ts';
 import { typeName } from './types.ts';
 
 /** PostgreSQL's text of a value of the type (never NULL), with DateStyle ISO, TimeZone UTC, bytea_output hex. */
@@ -29,44 +29,6 @@ export function textOf(type: PgType): (value: any) => string {
     default:
       return String;
   }
-}
-
-/** Shortest text that reads back, in PostgreSQL's spelling. */
-export const floatText8 = (value: number): string => spellFloat(value, value.toExponential(), 15);
-export const floatText4 = (value: number): string => spellFloat(value, shortest4(value), 6);
-
-function shortest4(value: number): string {
-  for (let digits = 0; digits < 9; digits++) {
-    const text = value.toExponential(digits);
-    if (Math.fround(Number(text)) === value) return tieToEven(value, text, digits);
-  }
-  return value.toExponential();
-}
-
-/** Of two shortest texts that are equally near PostgreSQL takes the even one, toExponential the greater. */
-function tieToEven(value: number, text: string, digits: number): string {
-  const longer = value.toExponential(digits + 1);
-  const [mantissa, exponent] = longer.split('e') as [string, string];
-  if (!mantissa.endsWith('5') || Number(longer) !== value) return text;
-  const even = `${mantissa.slice(0, -1)}e${exponent}`;
-  return /[02468]e/.test(even) && Math.fround(Number(even)) === value ? even : text;
-}
-
-/** Plain below 10^`plainMax` and above 10^-5, else with an exponent of at least two digits. */
-function spellFloat(value: number, exponential: string, plainMax: number): string {
-  if (!Number.isFinite(value)) return String(value);
-  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
-  const [mantissa, power] = exponential.split('e') as [string, string];
-  const exponent = Number(power);
-  const sign = mantissa.startsWith('-') ? '-' : '';
-  const digits = mantissa.replace(/[-.]/g, '').replace(/0+$/, '') || '0';
-  if (exponent < -4 || exponent >= plainMax) {
-    const shown = digits.length > 1 ? `${digits[0]}.${digits.slice(1)}` : digits;
-    return `${sign}${shown}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
-  }
-  if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`;
-  if (digits.length <= exponent + 1) return sign + digits.padEnd(exponent + 1, '0');
-  return `${sign}${digits.slice(0, exponent + 1)}.${digits.slice(exponent + 1)}`;
 }
 
 const integerRange: Readonly<Record<string, readonly [bigint, bigint]>> = {
@@ -144,7 +106,12 @@ function parseBool(text: string): boolean {
 
 function parseInteger(type: string, text: string): bigint {
   const match = /^[ \t\n\v\f\r]*([+-]?)(\d+(?:_\d+)*|0[xX](?:_?[\da-fA-F]+)+|0[oO](?:_?[0-7]+)+|0[bB](?:_?[01]+)+)[ \t\n\v\f\r]*$/.exec(text);
-  if (!match) return badInput(type, text);
+  if (!match) {
+    // As PostgreSQL does, what does not fit comes before what follows it.
+    const start = /^\s*[+-]?\d+(?=.)/.exec(text)?.[0];
+    if (start !== undefined) parseInteger(type, start);
+    return badInput(type, text);
+  }
   const magnitude = BigInt((match[2] as string).replaceAll('_', ''));
   const value = match[1] === '-' ? -magnitude : magnitude;
   const [low, high] = integerRange[type] as readonly [bigint, bigint];
