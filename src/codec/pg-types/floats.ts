@@ -74,11 +74,22 @@ function reads(text: string, value: number): boolean {
   });
 }
 
+const NORMAL_MIN = 1.1754943508222875e-38;
+
+/** The number that the shortest digits mean. */
+function float4Number(value: number): number {
+  if (!Number.isFinite(value) || (Number.isInteger(value) && Math.abs(value) < 16_777_216)) return value;
+  const near = Number(value.toPrecision(6));
+  return Math.abs(value) >= NORMAL_MIN && Math.fround(near) === value ? near : Number(float4Text(value));
+}
+
 /** The shortest digits that single precision tells apart: at most nine. */
 export function float4Text(value: number): string {
   const known = special(value);
   if (known !== undefined) return known;
-  for (let digits = 0; digits < 9; digits++) {
+  // Above the smallest normal number no two decimals of six digits mean the same value: if the nearest does not do, none does.
+  const first = Math.abs(value) >= NORMAL_MIN && Math.fround(Number(value.toPrecision(6))) !== value ? 6 : 0;
+  for (let digits = first; digits < 9; digits++) {
     const nearest = value.toExponential(digits);
     if (reads(nearest, value)) return spell(tieToEven(value, nearest, digits), 6);
     // Above a power of two the neighbours are twice as far away as below it: the digits next to the nearest ones may do.
@@ -148,7 +159,7 @@ const readSingle = (bytes: Buffer, start: number, end: number): number => {
 export const float4: ValueForm = {
   jsType: 'number',
   // The number that its shortest text means, so that 0.1 in the database is 0.1 here.
-  read: (bytes, start, end) => Number(float4Text(readSingle(bytes, start, end))),
+  read: (bytes, start, end) => float4Number(readSingle(bytes, start, end)),
   parse: (text) => {
     const value = floatOf(text);
     single(value);

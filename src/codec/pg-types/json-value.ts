@@ -38,9 +38,32 @@ function mayExceedDouble(text: string): boolean {
   return false;
 }
 
+/** Whether JSON.stringify writes it as it should, without a look at each value. */
+function isPlain(value: unknown): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(value) && !Object.is(value, -0);
+    case 'object': {
+      if (value === null) return true;
+      if (Array.isArray(value)) return value.every(isPlain);
+      if (Object.getPrototypeOf(value) !== Object.prototype || 'toJSON' in value) return false;
+      for (const key in value) {
+        if (!isPlain((value as Record<string, unknown>)[key])) return false;
+      }
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
 /** JSON text of a value. bigint and Decimal are written as numbers with all their digits. RangeError for what JSON cannot hold. */
 export function jsonText(value: unknown): string {
   if (value === JsonNull) return 'null';
+  if (isPlain(value)) return JSON.stringify(value);
   const text = JSON.stringify(value, function (this: Record<string, unknown>, key: string, shown: unknown) {
     // Not `shown`: toJSON has already made a string of a Decimal.
     const item = this[key];

@@ -21,9 +21,9 @@ function read(bytes: Buffer, start: number, end: number): Decimal {
   const weight = bytes.readInt16BE(start + 2);
   const sign = bytes.readUInt16BE(start + 4);
   const scale = bytes.readUInt16BE(start + 6);
-  // Up to three digits fit a double with room to align them to the scale.
+  // A number below 2^53 is read through a double, whose arithmetic is exact there.
   const shift = scale - 4 * (count - 1 - weight);
-  if ((sign === 0 || sign === NEGATIVE) && count <= 3 && shift > -4 && shift < 4 && end - start === 8 + 2 * count) {
+  if ((sign === 0 || sign === NEGATIVE) && count <= 4 && shift > -4 && shift < 4 && end - start === 8 + 2 * count) {
     let value = 0;
     let valid = scale <= SCALE_MAX;
     for (let at = start + 8; at < end; at += 2) {
@@ -31,8 +31,9 @@ function read(bytes: Buffer, start: number, end: number): Decimal {
       valid &&= digit < 10_000;
       value = value * 10_000 + digit;
     }
+    valid &&= Number.isSafeInteger(value);
     value = shift >= 0 ? value * (powers[shift] as number) : value / (powers[-shift] as number);
-    if (valid && Number.isInteger(value)) return new Decimal(BigInt(sign === 0 ? value : -value), scale);
+    if (valid && Number.isSafeInteger(value)) return new Decimal(BigInt(sign === 0 ? value : -value), scale);
   }
   const special = specialOf(sign);
   if (special) {
@@ -100,8 +101,10 @@ function write(value: unknown, out: ByteWriter): void {
   out.i32(0).u32((negative ? NEGATIVE * 0x10000 : 0) + scale);
   const behind = Math.ceil(scale / 4);
   const size = negative ? -unscaled : unscaled;
-  const [count, weight] = size < 900_000_000_000n
-    ? smallDigits(Number(size) * (powers[behind * 4 - scale] as number), behind, out)
+  const aligned = Number(size) * (powers[behind * 4 - scale] as number);
+  // What a double rounds in this product is not below 2^53.
+  const [count, weight] = Number.isSafeInteger(aligned)
+    ? smallDigits(aligned, behind, out)
     : bigDigits(size.toString(), scale, behind, out);
   if (weight > WEIGHT_MAX) throw new RangeError('more than 131072 digits before the point');
   out.patchI32(start, count * 0x10000 + (weight & 0xffff) | 0);

@@ -11,8 +11,25 @@ export function utf8(bytes: Buffer, start: number, end: number): string {
   return text;
 }
 
+/** Up to here a loop beats a call into the runtime. */
+const SHORT = 32;
+
+/** False, and nothing written, when a character is none of 1 to 127. */
+function writeAscii(text: string, out: ByteWriter): boolean {
+  out.reserve(SHORT);
+  const { buffer, length } = out;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0 || code > 127) return false;
+    buffer[length + at] = code;
+  }
+  out.advance(text.length);
+  return true;
+}
+
 /** A string as UTF-8. PostgreSQL stores no zero character, and half a surrogate pair has no bytes. */
 export function writeUtf8(text: string, out: ByteWriter): void {
+  if (text.length <= SHORT && writeAscii(text, out)) return;
   if (!text.isWellFormed()) throw new RangeError('it has half of a surrogate pair');
   if (text.includes('\0')) throw new RangeError('PostgreSQL stores no zero character');
   out.text(text);

@@ -26,4 +26,4 @@ for (const line of builtinTypes.trim().split('\n')) {
 export const typeByOid = (oid: number): PgType | undefined => byOid.get(oid);
 
 /** Every type that typeByOid knows. */
-export const builtinPgTypes = (): IterableIterator<PgType> => byOid.values();
+export const builtinPgTypes = (): PgType[] => [...byOid.values()];

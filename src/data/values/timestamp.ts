@@ -45,6 +45,8 @@ export class Timestamp {
       return infinite > 0 ? Timestamp.infinity(kind) : Timestamp.negativeInfinity(kind);
     }
     const offset = kind === 'timestamptz' && moment.offset !== undefined ? moment.offset : 0;
+    // Within 274 years of 1970 a double is exact.
+    if (Math.abs(moment.days) < 100_000) return new Timestamp(kind, BigInt(moment.days * DAY_US + moment.us - offset * 1_000_000));
     const us = BigInt(moment.days) * 86_400_000_000n + BigInt(moment.us - offset * 1_000_000);
     if (us < US_MIN || us >= US_END) throw invalid(kind, text, 'it is outside the range of PostgreSQL');
     return new Timestamp(kind, us);
