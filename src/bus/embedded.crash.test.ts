@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { plainRun, RandomRuns } from '../../test/support/random-run.ts';
 import { Random } from '../base/index.ts';
+import type { Run } from '../data/index.ts';
 import { EmbeddedStream } from './embedded.ts';
 import { readAll } from './stream.contract.ts';
 
@@ -16,7 +17,7 @@ const child = fileURLToPath(new URL('../../test/support/log-writer-child.ts', im
 
 /** Runs the child until it is killed, by us after `ms` or by itself at a crash point; the last durable end it reported. */
 async function lastReport(folder: string, seed: number, ms: number, crashAt: string | undefined): Promise<bigint> {
-  const process_ = spawn(process.execPath, [child, folder, String(seed)], {
+  const process_ = spawn(process.execPath, [child, folder, String(seed), ...(crashAt?.startsWith('log.before-trim') ? ['trim'] : [])], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...(crashAt ? { MILLRACE_CRASH_AT: crashAt } : {}) },
   });
@@ -29,7 +30,7 @@ async function lastReport(folder: string, seed: number, ms: number, crashAt: str
   return BigInt(text.slice(0, text.lastIndexOf('\n')).split('\n').at(-1) ?? '0');
 }
 
-for (const crashAt of [undefined, undefined, 'log.before-append:40', 'log.after-append:40', 'log.after-sync:40']) {
+for (const crashAt of [undefined, undefined, 'log.before-append:40', 'log.after-append:40', 'log.after-sync:40', 'log.before-trim:3']) {
   test(`killed ${crashAt ? `at ${crashAt}` : 'at any moment'}: what was durable is there`, async (t) => {
     const seed = (Date.now() ^ process.hrtime()[1]) >>> 0;
     t.diagnostic(`seed ${seed}`);
@@ -44,11 +45,14 @@ for (const crashAt of [undefined, undefined, 'log.before-append:40', 'log.after-
       // The same chance makes the same runs.
       const random = new Random(seed);
       const runs = new RandomRuns(random, { start: 0n });
-      const expected = found.map(() => {
+      const next = (): Run => {
         const run = runs.next({ open: random.chance(0.2) });
         random.chance(0.3);
-        return plainRun(run);
-      });
+        return run;
+      };
+      // What was trimmed ends with the whole run that stands at the start.
+      for (let run: Run | undefined; stream.start! > 0n && !(run?.open === false && run.position === stream.start); ) run = next();
+      const expected = found.map(() => plainRun(next()));
       assert.deepEqual(found, expected, `seed ${seed}`);
       await stream.close();
     } finally {

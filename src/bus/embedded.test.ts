@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { plainRun, RandomRuns } from '../../test/support/random-run.ts';
 import { Random } from '../base/index.ts';
+import { runBytes } from '../data/index.ts';
 import { EmbeddedStream, type EmbeddedOptions } from './embedded.ts';
 import type { Quarantined } from './log/scan.ts';
 import { readAll, streamContract } from './stream.contract.ts';
@@ -107,6 +108,56 @@ test('progress is on disk after close', async () => {
   const again = await EmbeddedStream.open(folder, 'shop');
   assert.equal(again.end, runs.position);
   await again.close();
+});
+
+test('a record damaged while the log is in use is refused, and set aside by the next start', async () => {
+  const { plain } = await fill();
+  const stream = await EmbeddedStream.open(folder, 'shop', small);
+  const victim = join(folder, (await segments())[1] as string);
+  const bytes = await readFile(victim);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
+  await writeFile(victim, bytes);
+  const reader = stream.read(stream.start!);
+  let count = 0;
+  const readOn = async (): Promise<void> => {
+    for (;;) assert.deepEqual(plainRun((await reader.next(false))!), plain[count++]);
+  };
+  await assert.rejects(readOn(), { code: 'LOG_CORRUPT' });
+  await stream.close();
+  const again = await EmbeddedStream.open(folder, 'shop', small);
+  assert.equal((await readAll(again.read(again.start!))).length, count);
+  await again.close();
+});
+
+test('close gives up when the disk refuses, and what was durable stays', async () => {
+  const runs = new RandomRuns(new Random(6), { start: 0n });
+  const stream = await EmbeddedStream.open(folder, 'shop', { segmentBytesMax: 1 });
+  await stream.reset(runs.position);
+  stream.append(runs.next());
+  await stream.sync();
+  const durable = stream.durableEnd;
+  await rename(folder, `${folder}-away`);
+  stream.append(runs.next());
+  await assert.rejects(stream.close(), { code: 'LOG_DISK' });
+  await rename(`${folder}-away`, folder);
+  const again = await EmbeddedStream.open(folder, 'shop');
+  assert.equal(again.end, durable);
+  await again.close();
+});
+
+test('durableEnd follows by itself, without a sync that was asked for', async () => {
+  const runs = new RandomRuns(new Random(8), { start: 0n, rowBytesMax: 20_000 });
+  const stream = await EmbeddedStream.open(folder, 'shop');
+  await stream.reset(runs.position);
+  for (let bytes = 0; bytes < 40 << 20; ) {
+    const run = runs.next();
+    bytes += runBytes(run);
+    stream.append(run);
+    await stream.ready();
+  }
+  while (stream.durableEnd === 0n) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.ok(stream.durableEnd! <= stream.end!);
+  await stream.close();
 });
 
 test('a disk that refuses holds the writer back and loses nothing', async () => {

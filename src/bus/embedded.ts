@@ -169,6 +169,8 @@ export class EmbeddedStream implements ChangeStream {
   #write(run: Run): void {
     const ordinal = this.#log.append(run.open ? FrameKind.part : FrameKind.whole, run.open ? (this.#log.endKey as bigint) : run.position, encodeRun(run));
     if (!run.open) this.#pending.push({ position: run.position, nextOrdinal: ordinal + 1 });
+    // Nobody has to ask for durableEnd, so the list is kept short here too.
+    if (this.#pending.length % 256 === 255) this.#settle();
     this.#remember(run, ordinal);
   }
 

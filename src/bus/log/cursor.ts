@@ -70,7 +70,12 @@ export class LogCursor {
     await this.#have(segment, 8);
     const size = frameSize(this.#block, this.#offset - this.#blockAt);
     const frame = size === undefined || this.#offset + size > segment.written ? undefined : await this.#checked(segment, size);
-    if (!frame) throw new MillraceError('LOG_CORRUPT', 'a record of the log was damaged while it was in use', { where: `${segment.path}, byte ${this.#offset}` });
+    if (!frame) {
+      throw new MillraceError('LOG_CORRUPT', 'a record of the log was damaged while it was in use', {
+        where: `${segment.path}, byte ${this.#offset}`,
+        hint: 'start Millrace again: what is damaged is then set aside and read again from the source; check the disk',
+      });
+    }
     return frame;
   }
 
