@@ -6,7 +6,7 @@
 // The key of a `whole` frame is where a reader stands that has it; keys of whole frames never go down. `part` frames lead up to the next
 // whole one, and a `drop` frame takes back the parts before it.
 import { crc32c } from '@node-rs/crc32';
-import { ByteReader, ByteWriter, MillraceError } from '../../base/index.ts';
+import { assert, ByteReader, ByteWriter, MillraceError } from '../../base/index.ts';
 
 export const logFormatVersion = 1;
 const magic = Buffer.from('MILLRLOG');
@@ -61,6 +61,7 @@ export function decodeHeader(bytes: Buffer, where: string): { header: SegmentHea
 /** The frame as chunks for writev, its own head first. */
 export function encodeFrame(kind: FrameKind, key: bigint, chunks: readonly Buffer[]): { chunks: Buffer[]; size: number } {
   const payload = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  assert(payload + 9 <= frameBytesMax, 'a frame is larger than a log can hold');
   const head = Buffer.allocUnsafe(frameOverhead);
   head.writeUInt32BE(payload + 9, 0);
   head.writeUInt8(kind, 8);
