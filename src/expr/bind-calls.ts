@@ -119,8 +119,11 @@ function collated(routine: Routine, args: readonly Bound[]): string[] {
 /** A collation that was named goes on with the result; two different ones in one call would be an error. So all results go on with "C". */
 const outward = (routine: Routine, sql: string): string => (routine.collate === 'icu' && categoryOf(routine.result) === 'S' ? withCollation(sql, 'C') : sql);
 
-export const withCollation = (sql: string, collate: 'C' | 'icu'): string =>
-  `(${sql} collate ${collate === 'C' ? '"C"' : '"und-x-icu"'})`;
+/** The operand with a collation named, unless it is named already. */
+export function withCollation(sql: string, collate: 'C' | 'icu'): string {
+  const named = ` collate ${collate === 'C' ? '"C"' : '"und-x-icu"'})`;
+  return sql.endsWith(named) ? sql : `(${sql}${named}`;
+}
 
 const infix = (name: string): SqlOf => ([left, right]) => (right === undefined ? `(${name} ${left})` : `(${left} ${name} ${right})`);
 

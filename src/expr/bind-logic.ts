@@ -113,7 +113,13 @@ function constantSet(calls: readonly Call[], negated: boolean, at: number | unde
   return boolBound([left], (read) => {
     const x = left.run(read);
     return x === null ? null : members.has(x) ? !negated : other;
-  }, `(${calls.map((call) => call.bound.sql).join(negated ? ' and ' : ' or ')})`, at);
+  }, setSql(calls, negated), at);
+}
+
+function setSql(calls: readonly Call[], negated: boolean): string {
+  const [{ args: [left], routine }] = calls as unknown as [{ args: [Bound, Bound]; routine: Call['routine'] }];
+  const subject = routine.collate ? withCollation(left.sql, routine.collate) : left.sql;
+  return `(${subject} ${negated ? 'not ' : ''}in (${calls.map((call) => call.args[1]!.sql).join(', ')}))`;
 }
 
 /** x op ANY (array), x op ALL (array). */

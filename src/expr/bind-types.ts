@@ -3,7 +3,7 @@ import type { TypeName } from 'libpg-query';
 import { baseType, type PgType } from '../data/index.ts';
 import type { Binder } from './binder.ts';
 import type { Node } from './grammar.ts';
-import { findType, is, typeName } from './types.ts';
+import { arrayOf, findType, is, typeName } from './types.ts';
 
 export function bindType(binder: Binder, name: TypeName): { type: PgType; typmod: number } {
   const at = binder.at(name.location);
@@ -14,7 +14,7 @@ export function bindType(binder: Binder, name: TypeName): { type: PgType; typmod
   }
   const typmod = modifierOf(binder, element, (name.typmods ?? []).map(integerOf), at);
   if (!name.arrayBounds || name.arrayBounds.length === 0) return { type: element, typmod };
-  const array = findType(`${element.name}[]`);
+  const array = arrayOf(element);
   if (!array) throw binder.fail(at, `arrays of ${typeName(element)} are not supported`);
   return { type: array, typmod };
 }

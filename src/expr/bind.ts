@@ -13,7 +13,7 @@ import { builtin, same } from './types.ts';
 
 /** One node of the tree as a bound expression. */
 export function bindNode(binder: Binder, node: Node): Bound {
-  const [[kind = '', value] = []] = Object.entries(node) as [string, unknown][];
+  const [kind, value] = Object.entries(node)[0] as [string, unknown];
   const bind = nodes[kind];
   if (!bind) throw binder.fail(locationOf(binder, value), refusals[kind] ?? `this kind of expression is not supported (${kind})`);
   return bind(binder, value);
@@ -69,12 +69,12 @@ function bindConstant(binder: Binder, node: A_Const): Bound {
   if ('sval' in node && node.sval) return { ...constantBound(unknown, -1, null, '', at), literal: node.sval.sval ?? '' };
   if ('ival' in node && node.ival) return integer(BigInt(node.ival.ival ?? 0), at);
   if ('boolval' in node && node.boolval) return constantBound(builtin('bool'), -1, node.boolval.boolval ?? false, String(node.boolval.boolval ?? false), at);
-  if ('fval' in node && node.fval) return number((node.fval.fval ?? '0').replaceAll('_', ''), at);
+  if ('fval' in node && node.fval) return number(binder, (node.fval.fval ?? '0').replaceAll('_', ''), at);
   throw binder.fail(at, 'bit strings are not supported');
 }
 
 /** A number with a point, an exponent or many digits: an integer if it is one that int8 holds, else numeric. */
-function number(text: string, at: number | undefined): Bound {
+function number(binder: Binder, text: string, at: number | undefined): Bound {
   const negative = text.startsWith('-');
   const magnitude = negative ? text.slice(1) : text;
   if (/^(\d+|0x[\da-f]+|0o[0-7]+|0b[01]+)$/i.test(magnitude)) {
@@ -82,7 +82,11 @@ function number(text: string, at: number | undefined): Bound {
     if (BigInt.asIntN(64, value) === value) return integer(value, at);
     return decimal(new Decimal(value), at);
   }
-  return decimal(Decimal.parse(text), at);
+  try {
+    return decimal(Decimal.parse(text), at);
+  } catch {
+    throw binder.fail(at, 'value overflows numeric format');
+  }
 }
 
 const decimal = (value: Decimal, at: number | undefined): Bound => constantBound(builtin('numeric'), -1, value, `'${value.toString()}'::numeric`, at);

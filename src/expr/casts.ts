@@ -26,7 +26,7 @@ const widening = ['int2', 'int4', 'int8', 'numeric', 'float4', 'float8'];
 for (const from of numberTypes) {
   for (const to of numberTypes) {
     const steps = widening.indexOf(to) - widening.indexOf(from);
-    const toOid = to === 'oid' && /^int/.test(from);
+    const toOid = to === 'oid' && from.startsWith('int');
     if (from === to || ((from === 'oid' || to === 'oid') && !toOid && !(from === 'oid' && /^int[48]$/.test(to)))) continue;
     cast(from, to, toOid || (from !== 'oid' && steps > 0), numberCast(from, to));
   }

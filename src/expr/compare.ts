@@ -65,7 +65,7 @@ export function comparatorOf(type: PgType): Compare | undefined {
     case 'uuid':
       return compareText;
     case 'bytea':
-      return Buffer.compare;
+      return (a: Buffer, b: Buffer) => a.compare(b);
     default:
       return undefined;
   }

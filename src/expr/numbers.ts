@@ -12,13 +12,13 @@ const plain = (n: number): number => (n === 0 ? 0 : n);
 
 /** Arithmetic of a type whose values are numbers (int2, int4) or bigints (int8). */
 export interface Arithmetic<T> {
-  plus(a: T, b: T): T;
-  minus(a: T, b: T): T;
-  times(a: T, b: T): T;
-  over(a: T, b: T): T;
-  mod(a: T, b: T): T;
-  negate(a: T): T;
-  abs(a: T): T;
+  readonly plus: (a: T, b: T) => T;
+  readonly minus: (a: T, b: T) => T;
+  readonly times: (a: T, b: T) => T;
+  readonly over: (a: T, b: T) => T;
+  readonly mod: (a: T, b: T) => T;
+  readonly negate: (a: T) => T;
+  readonly abs: (a: T) => T;
 }
 
 const small = (fit: (n: number) => number): Arithmetic<number> => ({
@@ -144,9 +144,9 @@ function trimZeros(value: Decimal): Decimal {
 function isTie(value: number, up: Decimal, digits: number): boolean {
   const exponent = Math.floor(Math.log10(Math.abs(value) || 1));
   if (exponent >= digits || exponent < -4) return false;
-  const exact = Decimal.parse(value.toPrecision(60));
-  const twice = exact.minus(up).times(2).abs();
-  return twice.equals(new Decimal(1n, up.scale));
+  // A tie has one digit more, a 5, and nothing behind it.
+  const longer = Decimal.parse(value.toPrecision(digits + 1));
+  return longer.toNumber() === value && longer.minus(up).times(2).abs().equals(new Decimal(1n, up.scale));
 }
 
 const previous = (up: Decimal, value: number): string => new Decimal(up.unscaled - (value < 0 ? -1n : 1n), up.scale).toString();

@@ -15,7 +15,7 @@ const templates: Record<string, string[]> = {
     '{bool} and {bool} or {bool}', '{text} is null', '{numeric} is not null',
     '{int4} between {int4} and {int8}', '{numeric} not between {int4} and {numeric}', '{text} between symmetric {text} and {text}', '{int4} in (1, 2, {int4}, null)', '{text} not in (\'abc\', \'ok\', \'x\')',
     '{int4} in (1, 10, 2.5)', '{mood} in (\'sad\', \'ok\')', "{mood} = 'happy'", "{date} > '2020-01-01'", "{timestamptz} <= '2021-06-01 00:00+02'", "{numeric} = '1.5'", "{uuid} = 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'",
-    '{int4} = any({int4[]})', '{int4} <> all({int4[]})', "{text} = any('{abc,ok,NULL}')", '{int8} > any({int4[]})', "{text} like any(array['a%', '%o%'])",
+    '{int4} = any({int4[]})', '{int4} <> all({int4[]})', "{mood} = any('{sad,happy}')", "{mood} <> all(array['ok', {text}]::mood[])", "{text} in ('abc', 'ok', 'zebra', 'x')", '{int8} not in (1, 0, -5, 4294967296)', "{mood} in ('sad', 'ok', 'happy')", "{text} = any('{abc,ok,NULL}')", '{int8} > any({int4[]})', "{text} like any(array['a%', '%o%'])",
     "{text} like 'a%'", "{text} like '%b_c%'", "{text} like '%\\%%'", "{text} ilike '%É%'", "{text} not ilike 'h%d'", "{bpchar} like 'abc%'", "{varchar} like '_ %'", "{text} like 'a!%%' escape '!'",
     "{text} ~ '^[a-c]+$'", "{text} ~* 'HELLO\\s+w'", "{text} !~ '\\d{2}'", "{text} ~ '[[:alpha:]]{3}|^$'", "{text} !~* '^.x$'", "{text} ~ '(a|b),(b|c)'",
     "{jsonb} @> '{\"a\": 1}'", "{jsonb} ? 'a'", '{jsonb} = {jsonb}', "{jsonb} <@ '[1, \"a\", null, {\"k\": 2}, 5]'", "{jsonb} ?| array['k', 'n']", 'starts_with({text}, {text})', '{text}::bool', '{int4}::bool', '({jsonb})::bool',

@@ -42,7 +42,7 @@ function evaluateAll(sql: string, rows: readonly unknown[][]): Case {
     const mine = rows.map((row) => {
       try {
         const value = bound.evaluate((column) => row[column]);
-        return value === null ? 'NULL' : `=${String(value)}`;
+        return value === null ? 'NULL' : `=${value as string}`;
       } catch (error) {
         if (error instanceof EvaluationError) return `!${error.sqlState}`;
         throw new Error(`${sql} of ${String(row.map(String))} broke`, { cause: error });

@@ -69,7 +69,7 @@ function escape(char: string | undefined): string {
   return /[a-zA-Z0-9]/.test(char) ? refuse(`\\${char}`) : literal(char);
 }
 
-const literal = (char: string): string => (/[\^$\\.*+?()[\]{}|/-]/.test(char) ? `\\${char}` : char);
+const literal = (char: string): string => (/[\^$\\.*+?()[\]{}|/]/.test(char) ? `\\${char}` : char);
 
 function bracket(chars: readonly string[], from: number, ignoreCase: boolean): { out: string; end: number } {
   let at = from + 1;

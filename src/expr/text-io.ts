@@ -60,14 +60,14 @@ export function parserOf(type: PgType): ((text: string) => unknown) | undefined 
     case 'numeric':
       return reading(type.name, badInput, (text) => (/^\s*[+-]?(0[xob]|\d[\d_]*_)/i.test(text) ? parseRadix(text) : Decimal.parse(text)));
     case 'date':
-      return reading(type.name, badDate, CalendarDate.parse);
+      return reading(type.name, badDate, (text) => CalendarDate.parse(text));
     case 'time':
-      return reading(type.name, badDate, TimeOfDay.parse);
+      return reading(type.name, badDate, (text) => TimeOfDay.parse(text));
     case 'timestamp':
     case 'timestamptz':
       return reading(type.name, badDate, (text) => Timestamp.parse(text, type.name as 'timestamp'));
     case 'interval':
-      return reading(type.name, badDate, Interval.parse);
+      return reading(type.name, badDate, (text) => Interval.parse(text));
     case 'uuid':
       return parseUuid;
     case 'bytea':

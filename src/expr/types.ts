@@ -72,8 +72,12 @@ export const same = (a: PgType, b: PgType): boolean => a.oid === b.oid;
 export const is = (type: PgType, ...names: string[]): boolean => type.schema === 'pg_catalog' && names.includes(type.name);
 export const isUnknown = (type: PgType): boolean => type.oid === 705;
 
-/** The array type of an element type, if it is a built-in. */
-export const arrayOf = (element: PgType): PgType | undefined => (byOid.has(element.oid) ? findType(`${element.name}[]`) : undefined);
+/** The array type of an element type: a built-in, or one made up for an enum (its catalog OID is not known here). */
+export function arrayOf(element: PgType): PgType | undefined {
+  if (byOid.has(element.oid)) return findType(`${element.name}[]`);
+  if (element.kind !== 'enum') return undefined;
+  return { oid: -element.oid, schema: element.schema, name: `_${element.name}`, kind: 'array', element, binary: element.binary };
+}
 
 /** The type as SQL writes it, with its modifier: `numeric(10,2)`, `"sales"."status"`, `text[]`. */
 export function typeText(type: PgType, typmod = -1): string {
