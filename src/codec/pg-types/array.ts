@@ -69,7 +69,7 @@ export function array(element: ArrayElement): ValueForm {
       ? `${shape.lengths.map((length, i) => `[${shape.lowers[i]}:${(shape.lowers[i] as number) + length - 1}]`).join('')}=`
       : '';
     let level = items;
-    for (let i = shape.lengths.length - 1; i >= 0; i--) level = grouped(level, shape.lengths[i] as number).map((group) => `{${group.join(delimiter)}}`);
+    for (const length of shape.lengths.toReversed()) level = grouped(level, length).map((group) => `{${group.join(delimiter)}}`);
     return bounds + (level[0] as string);
   };
 

@@ -1,8 +1,10 @@
 // typeCodec: the door to a type's values. Binary form, text form and JavaScript form of every type of PostgreSQL.
 //
 // bool → boolean; int2, int4, oid, float4, float8 → number; int8 → bigint; numeric → Decimal; bytea → Buffer; json, jsonb → Json; date, time,
-// timestamp, timestamptz, interval → the classes of src/data; arrays → nested arrays; domains → as the type beneath; all others → PostgreSQL's
-// text. What the JavaScript form does not keep: lower bounds of arrays; white space, duplicate keys and key order of json.
+// timestamp, timestamptz, interval → the classes of src/data; arrays → nested arrays; domains → as the type beneath; others → the text form.
+// The JavaScript form does not keep: lower bounds of arrays; of json white space, duplicate keys, the order of keys that are whole numbers,
+// and trailing zeros of fractions. A float4 is the number that its shortest text means (0.1, not 0.10000000149011612). Arrays of json with
+// more than one dimension stay text, since json may itself be an array. jsType tells of one dimension.
 import { ByteWriter, MillraceError } from '../../base/index.ts';
 import { baseType, type PgType, Unchanged } from '../../data/index.ts';
 import type { ValueForm } from './value-form.ts';
@@ -116,19 +118,13 @@ export function typeName(type: PgType): string {
   return type.schema === 'pg_catalog' ? type.name : `${type.schema}.${type.name}`;
 }
 
-const scratch = new ByteWriter(1024);
-
 /** PostgreSQL's text of a JavaScript value, for keys in messages, dead letters and `tail --json`; null for NULL. Throws VALUE_INVALID. */
 export function valueToText(type: PgType, value: unknown): string | null {
   if (value === null || value === undefined) return null;
   const codec = typeCodec(type);
   if (!codec.binary && typeof value === 'string') return value;
   if (typeof value === 'string' && baseType(type).kind === 'base' && codec.jsType === 'string') return value;
-  const from = scratch.length;
-  try {
-    codec.encode(value, scratch);
-    return codec.toText(scratch.view(from));
-  } finally {
-    scratch.truncate(from);
-  }
+  const out = new ByteWriter(64);
+  codec.encode(value, out);
+  return codec.toText(out.take());
 }

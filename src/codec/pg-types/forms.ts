@@ -32,7 +32,9 @@ const refuse = (): never => {
 };
 
 /** A type that passes as text only. */
-const textOnly: ValueForm = { jsType: 'string', read: refuse, parse: (value) => value, write: refuse, writeText: refuse, text: refuse, textOnly: true };
+const textOnly: ValueForm = {
+  jsType: 'string', read: refuse, parse: (value) => value, write: refuse, writeText: refuse, text: refuse, textOnly: true,
+};
 
 export function formOf(type: PgType): ValueForm {
   switch (type.kind) {

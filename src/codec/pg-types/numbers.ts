@@ -53,7 +53,10 @@ function whole(value: unknown, min: number, max: number): number {
   return within(typeof value === 'bigint' ? Number(value) : wanted(value, 'number', 'a number'), min, max);
 }
 
-function integer(size: number, min: number, max: number, get: (bytes: Buffer, at: number) => number, put: (out: ByteWriter, value: number) => void): ValueForm {
+type Get = (bytes: Buffer, at: number) => number;
+type Put = (out: ByteWriter, value: number) => void;
+
+function integer(size: number, min: number, max: number, get: Get, put: Put): ValueForm {
   const read = (bytes: Buffer, start: number, end: number): number => {
     fixed(start, end, size);
     return get(bytes, start);

@@ -86,7 +86,9 @@ function text(bytes: Buffer, start: number, end: number): string {
 }
 
 function write(value: unknown, out: ByteWriter): void {
-  if (!(value instanceof Decimal) && typeof value !== 'number' && typeof value !== 'bigint') throw new RangeError('a Decimal, number or bigint is wanted');
+  if (!(value instanceof Decimal) && typeof value !== 'number' && typeof value !== 'bigint') {
+    throw new RangeError('a Decimal, number or bigint is wanted');
+  }
   const decimal = Decimal.from(value);
   if (!decimal.isFinite) {
     out.i32(0).u32((decimal.isNaN ? NAN : decimal.special > 0 ? POSITIVE_INFINITY : NEGATIVE_INFINITY) * 0x10000);

@@ -19,8 +19,9 @@ export function parseQuery(text: string): QueryNode | undefined {
     for (;;) {
       const sign = tokens[at]?.sign;
       const distance = sign === undefined ? undefined : phraseDistance(sign);
-      const operator = level === 2 && distance !== undefined ? '<->' : level === 1 && sign === '&' ? '&' : level === 0 && sign === '|' ? '|' : undefined;
-      if (!operator) return left;
+      const found = distance === undefined ? sign : '<->';
+      const operator = (['|', '&', '<->'] as const)[level];
+      if (found !== operator) return left;
       at += 1;
       left = { operator, distance: distance ?? 1, operands: [left, next()] };
     }

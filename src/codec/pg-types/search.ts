@@ -44,7 +44,9 @@ export const tsvector: ValueForm = textual(
       }
     }
     // By bytes: the order in which the server keeps them.
-    const sorted = [...lexemes].map(([lexeme, positions]) => ({ lexeme, bytes: Buffer.from(lexeme), positions })).sort((a, b) => Buffer.compare(a.bytes, b.bytes));
+    const sorted = [...lexemes]
+      .map(([lexeme, positions]) => ({ lexeme, bytes: Buffer.from(lexeme), positions }))
+      .sort((a, b) => Buffer.compare(a.bytes, b.bytes));
     out.i32(sorted.length);
     for (const { lexeme, positions } of sorted) {
       writeUtf8(lexeme, out);

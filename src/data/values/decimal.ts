@@ -60,7 +60,9 @@ export class Decimal {
     if (at !== end) throw invalid('numeric', text);
     let unscaled = BigInt(whole + fraction);
     let scale = fraction.length - exponent;
-    if (scale > DECIMAL_SCALE_MAX || whole.length + exponent > WHOLE_DIGITS_MAX) throw invalid('numeric', text, 'it has more digits than PostgreSQL stores');
+    if (scale > DECIMAL_SCALE_MAX || whole.length + exponent > WHOLE_DIGITS_MAX) {
+      throw invalid('numeric', text, 'it has more digits than PostgreSQL stores');
+    }
     if (scale < 0) {
       unscaled *= power(-scale);
       scale = 0;
