@@ -1,8 +1,18 @@
-// What `millrace types` writes for the tables that the type tests use (see src/control/project/generate-types.test.ts).
+// Written by `millrace types`; run it again when a table changes.
 import type { Decimal, Timestamp, Unchanged } from 'millrace';
 
 declare module 'millrace' {
   interface Tables {
+    'shop.public.lines': {
+      row: {
+        readonly order_id: bigint;
+        readonly line: number;
+        readonly price: Decimal | null;
+        readonly note: string | null;
+      };
+      key: 'order_id' | 'line';
+      identity: 'full';
+    };
     'shop.public.orders': {
       row: {
         readonly id: bigint;
@@ -13,16 +23,6 @@ declare module 'millrace' {
       };
       key: 'id';
       identity: 'key';
-    };
-    'shop.public.lines': {
-      row: {
-        readonly order_id: bigint;
-        readonly line: number;
-        readonly price: Decimal | null;
-        readonly note: string | null;
-      };
-      key: 'order_id' | 'line';
-      identity: 'full';
     };
   }
 }

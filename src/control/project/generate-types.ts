@@ -1,7 +1,7 @@
 // millrace.d.ts: the tables of the sources as TypeScript types, which make `table(…)` refuse what does not exist.
 import { typeCodec } from '../../codec/index.ts';
 import type { CatalogTable } from '../../connect/index.ts';
-import { baseType, type Column, tableAddress, displayIdent } from '../../data/index.ts';
+import { baseType, type Column, tableAddress } from '../../data/index.ts';
 
 export const TYPES_FILE = 'millrace.d.ts';
 
@@ -35,7 +35,7 @@ function tableType(source: string, { relation, toastable }: CatalogTable): strin
     return `        readonly ${property(column.name)}: ${parts.join(' | ')};`;
   });
   return [
-    `    ${text(`${displayIdent(source)}.${tableAddress(relation)}`)}: {`,
+    `    ${text(`${source}.${tableAddress(relation)}`)}: {`,
     '      row: {',
     ...columns,
     '      };',

@@ -5,7 +5,7 @@ import { MillraceError } from '../../base/index.ts';
 import type { ProjectDefinition } from './api.ts';
 import { type ReadDefinition, readDefinition, readTransforms } from './definition.ts';
 import { type Diagnostic, ProjectError, sortDiagnostics } from './diagnostic.ts';
-import { reportIssues } from './problems.ts';
+import { reportIssues, withoutProblems } from './problems.ts';
 import type { Project } from './project.ts';
 import type { Report } from './report.ts';
 import { resolveProject } from './resolve.ts';
@@ -64,6 +64,8 @@ async function resolveRead({ value, report, rules }: ReadDefinition, env: Env, f
   const parsed = value === undefined ? undefined : projectSchema.safeParse(value, { reportInput: true });
   if (!parsed?.success) {
     if (parsed) reportIssues(projectSchema, parsed.error.issues, report);
+    const rest = parsed && projectSchema.safeParse(withoutProblems(value, parsed.error.issues, report));
+    if (rest?.success) resolveProject(rest.data, rules, report, folder);
     return { config: undefined, project: undefined, report };
   }
   for (const [name, more] of await readTransforms(parsed.data.replicas, report, env, folder)) rules.set(name, [...(rules.get(name) ?? []), ...more]);

@@ -128,7 +128,7 @@ class ReplicaResolver {
     const address = readAddress(text, keyPath, report);
     if (!address) return [];
     if (address.pattern.exclude) {
-      report.error(keyPath, 'a rule cannot be an exclusion', { ...at, hint: `leave tables out with "!${address.pattern.text.slice(1)}" in \`from\`` });
+      report.error(keyPath, 'a rule cannot be an exclusion', { ...at, hint: `leave tables out with "${text}" in \`from\`` });
       return [];
     }
     const source = address.source ?? (own.length === 1 ? own[0] : undefined);

@@ -31,7 +31,7 @@ const mask = z
     z.enum(['null', 'hash']),
     z.strictObject({ hash: z.string().describe('A salt, put in front of the value before hashing.') }),
     z.strictObject({ fixed: one.describe('The value that stands in every row.') }),
-  ])
+  ], { error: 'must be null, hash, { hash: SALT } or { fixed: VALUE }' })
   .describe('How the value is hidden: `null`; `hash` (SHA-256 in hex, NULL stays NULL; `{ hash: SALT }` with a salt); `{ fixed: VALUE }`.');
 
 const added = z
@@ -43,7 +43,7 @@ const added = z
       value: z.union([z.null(), one]).describe('The constant.'),
       type: z.string().describe('Its SQL type.').optional(),
     }),
-  ])
+  ], { error: 'must be a constant, { sql: EXPRESSION } or { value: CONSTANT, type: TYPE }' })
   .describe('A constant, `{ value, type }`, or `{ sql: EXPRESSION }`.');
 
 const ruleShape = {
