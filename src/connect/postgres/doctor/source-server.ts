@@ -1,0 +1,100 @@
+// The settings and privileges that logical decoding needs of a source's server.
+import { MillraceError } from '../../../base/index.ts';
+import { PgConnection } from '../../../wire/index.ts';
+import { ident } from '../target/sql-text.ts';
+import type { Findings } from './finding.ts';
+
+export interface SourceServer {
+  readonly role: string;
+  readonly database: string;
+  readonly superuser: boolean;
+  readonly mayCreate: boolean;
+  readonly recovery: boolean;
+}
+
+const sql = `
+select json_build_object('role', current_user, 'database', current_database(), 'superuser', r.rolsuper, 'replication', r.rolreplication,
+  'mayCreate', has_database_privilege(current_database(), 'CREATE'), 'recovery', pg_is_in_recovery(),
+  'walLevel', current_setting('wal_level'), 'slotsMax', current_setting('max_replication_slots')::int, 'sendersMax', current_setting('max_wal_senders')::int,
+  'slots', (select count(*) from pg_catalog.pg_replication_slots), 'senders', (select count(*) from pg_catalog.pg_stat_replication),
+  'ourSlot', exists (select from pg_catalog.pg_replication_slots where slot_name = $1),
+  'keepMb', (select setting::int8 from pg_catalog.pg_settings where name = 'max_slot_wal_keep_size'),
+  'managed', (select json_agg(name) from pg_catalog.pg_settings where name in ('rds.logical_replication', 'cloudsql.logical_decoding', 'azure.extensions')),
+  'rdsRole', exists (select from pg_catalog.pg_roles where rolname = 'rds_replication'),
+  'rdsMember', exists (select from pg_catalog.pg_roles g where g.rolname = 'rds_replication' and pg_has_role(current_user, g.oid, 'USAGE')))::text as facts
+from pg_catalog.pg_roles r where r.rolname = current_user`;
+
+interface Facts {
+  role: string; database: string; superuser: boolean; replication: boolean; mayCreate: boolean; recovery: boolean; walLevel: string;
+  slotsMax: number; sendersMax: number; slots: number; senders: number; ourSlot: boolean; keepMb: number; managed: string[] | null;
+  rdsRole: boolean; rdsMember: boolean;
+}
+
+export async function checkSourceServer(connection: PgConnection, findings: Findings, slot: string): Promise<SourceServer> {
+  const [row] = await connection.rows<{ facts: string }>(sql, [slot]);
+  const facts = JSON.parse(row?.facts ?? '{}') as Facts;
+  const role = ident(facts.role);
+  checkRecovery(connection, findings, facts);
+  checkWalLevel(findings, facts);
+  await checkReplication(connection, findings, facts, role);
+  checkLimits(findings, facts);
+  return { role, database: ident(facts.database), superuser: facts.superuser, mayCreate: facts.mayCreate, recovery: facts.recovery };
+}
+
+function checkRecovery(connection: PgConnection, findings: Findings, { recovery }: Facts): void {
+  if (!recovery) return;
+  if (connection.major < 16) {
+    findings.add('error', 'recovery', 'the server is a standby, and before PostgreSQL 16 a standby cannot decode changes', { detail: 'name the primary in the URL' });
+  } else {
+    findings.add('note', 'recovery', 'the server is a standby: the publication has to be made on the primary, and a slot waits for the primary to log a running transaction', {
+      sql: 'select pg_log_standby_snapshot();', detail: 'this statement, on the primary, makes a slot that waits go on at once',
+    });
+  }
+}
+
+function checkWalLevel(findings: Findings, { walLevel, managed }: Facts): void {
+  if (walLevel === 'logical') return findings.add('ok', 'wal level', 'wal_level is logical');
+  const where = managed?.includes('rds.logical_replication') ? 'in the parameter group set rds.logical_replication = 1, then reboot the instance'
+    : managed?.includes('cloudsql.logical_decoding') ? 'set the flag cloudsql.logical_decoding = on; the instance restarts'
+    : managed?.includes('azure.extensions') ? 'set the server parameter wal_level to logical, then restart the server'
+    : undefined;
+  findings.add('error', 'wal level', `wal_level is ${walLevel}; capturing changes needs logical`,
+    where === undefined ? { sql: 'alter system set wal_level = logical;', detail: 'it counts after a restart of the server' } : { detail: where });
+}
+
+async function checkReplication(connection: PgConnection, findings: Findings, facts: Facts, role: string): Promise<void> {
+  if (!facts.superuser && !facts.replication && !facts.rdsMember) {
+    findings.add('error', 'replication', `${role} may not replicate`, { sql: facts.rdsRole ? `grant rds_replication to ${role};` : `alter role ${role} replication;` });
+    return;
+  }
+  try {
+    const replication = await PgConnection.connect(connection.options, { replication: 'database' });
+    await replication.query('IDENTIFY_SYSTEM').finally(() => replication.close());
+    findings.add('ok', 'replication', `${role} may replicate`);
+  } catch (error) {
+    const known = error instanceof MillraceError ? error : undefined;
+    findings.add('error', 'replication', `a replication connection fails: ${error instanceof Error ? error.message : String(error)}`, { detail: known?.hint });
+  }
+}
+
+function checkLimits(findings: Findings, facts: Facts): void {
+  // One slot for the stream and one while a snapshot is taken.
+  const needed = facts.ourSlot ? 1 : 2;
+  const restart = 'it counts after a restart of the server';
+  const free = facts.slotsMax - facts.slots;
+  if (free < needed) {
+    findings.add('error', 'slots free', `${facts.slots} of ${facts.slotsMax} replication slots are taken; Millrace needs ${needed} more`,
+      { sql: `alter system set max_replication_slots = ${facts.slots + needed + 4};`, detail: `${restart}; or drop a slot that nobody uses` });
+  } else findings.add('ok', 'slots free', `${free} of ${facts.slotsMax} replication slots are free`);
+  const senders = facts.sendersMax - facts.senders;
+  if (senders < 2) {
+    findings.add('error', 'senders free', `${facts.senders} of ${facts.sendersMax} WAL senders are busy; Millrace needs 2`,
+      { sql: `alter system set max_wal_senders = ${facts.senders + 6};`, detail: restart });
+  } else findings.add('ok', 'senders free', `${senders} of ${facts.sendersMax} WAL senders are free`);
+  const mend = { sql: "alter system set max_slot_wal_keep_size = '50GB'; select pg_reload_conf();", detail: 'choose what the disk can spare: a slot that falls further behind is lost, and needs `millrace resync`' };
+  if (facts.keepMb < 0) findings.add('warning', 'wal limit', 'max_slot_wal_keep_size is unlimited, so a consumer that stops for long can fill the disk of the source', mend);
+  else if (facts.keepMb < 1024) findings.add('warning', 'wal limit', `max_slot_wal_keep_size is only ${facts.keepMb} MB, so a short stop can lose the slot`, mend);
+  else findings.add('ok', 'wal limit', `slots may keep ${sizeMb(facts.keepMb)} of WAL`);
+}
+
+const sizeMb = (mb: number): string => `${Math.round(mb / 102.4) / 10} GB`;
