@@ -48,7 +48,7 @@ const n = (value: number): string => String(Math.round(value * 10) / 10);
 /** Dots of braille characters, as vertical runs of a dashed line with round ends: fonts draw them too differently. */
 function braille(characters: string, column: number, row: number): string {
   let path = '';
-  [...characters].forEach((character, i) => {
+  Array.from(characters).forEach((character, i) => {
     const bits = (character.codePointAt(0) as number) - 0x2800;
     for (const [side, order] of [[0.27, [0x01, 0x02, 0x04, 0x40]], [0.77, [0x08, 0x10, 0x20, 0x80]]] as const) {
       const x = (column + i + side) * CELL.width;
@@ -79,7 +79,7 @@ export function terminalSvg(lines: readonly string[], columns: number, title: st
         continue;
       }
       for (const run of piece.match(/[\u2800-\u28ff]+|[^\u2800-\u28ff]+/g) ?? []) {
-        const length = [...run].length;
+        const length = Array.from(run).length;
         if (/^[\u2800-\u28ff]/.test(run)) {
           const path = braille(run, column, row);
           if (path !== '') parts.push(`<path class="d" stroke="${pen.color}" d="${path}"/>`);
@@ -89,7 +89,7 @@ export function terminalSvg(lines: readonly string[], columns: number, title: st
           const start = column + run.length - run.trimStart().length;
           if (text !== '') {
             parts.push(
-              `<text x="${n(start * CELL.width)}" y="${n((row + 0.72) * CELL.height)}" fill="${pen.color}"${pen.bold ? ' font-weight="600"' : ''} textLength="${n([...text].length * CELL.width)}">${escapeXml(text)}</text>`,
+              `<text x="${n(start * CELL.width)}" y="${n((row + 0.72) * CELL.height)}" fill="${pen.color}"${pen.bold ? ' font-weight="600"' : ''} textLength="${n(Array.from(text).length * CELL.width)}">${escapeXml(text)}</text>`,
             );
           }
         }

@@ -9,7 +9,7 @@ import { loadProject } from '../control/index.ts';
 import type { CommandContext } from './command.ts';
 import { command } from './init.ts';
 
-const urls = { source: "postgres://me:p#'x@localhost/shop", target: 'postgres://me:secret@localhost/Ware-House' };
+const urls = { source: "postgres://me:p'%23x@localhost/shop", target: 'postgres://me:secret@localhost/Ware-House' };
 
 async function withFolder(use: (folder: string, run: (options: CommandContext['options']) => Promise<number>) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-init-'));

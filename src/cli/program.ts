@@ -17,7 +17,7 @@ export interface ProgramParts {
   /** The command that the command line names, loaded; others appear only in the list. */
   readonly name: string | undefined;
   readonly loaded: Command | undefined;
-  onInvoke(invocation: Invocation): void;
+  readonly onInvoke: (invocation: Invocation) => void;
 }
 
 export const projectOption = { flags: '--project <dir>', summary: 'folder with millrace.yaml or millrace.config.ts', default: '.' } as const;

@@ -1,33 +1,46 @@
 // `millrace resync`: tells the running process to read tables again.
 import { MillraceError } from '../base/index.ts';
-import { requireRunning } from '../control/index.ts';
-import { displayIdent, splitName } from '../data/index.ts';
+import { loadProject, requireRunning, type Project } from '../control/index.ts';
+import { displayIdent, nearestName, splitName } from '../data/index.ts';
 import { printLine, type Command } from './command.ts';
 
 export const command: Command = {
   description:
-    'The tables are read again from a new snapshot and replaced at the target, while everything else goes on. NAME is a replica, or a source: then every replica of it, ' +
-    'behind a new slot if the old one is lost. Tables are named as at the source.',
+    'The tables are read again from a new snapshot and replaced at the target, while everything else goes on. NAME is a replica, or a source: then every replica that takes ' +
+    'from it. Tables are named as at the source.',
   arguments: [{ name: 'NAME[.SCHEMA.TABLE]', summary: 'a replica, a source, or one table of it', many: true }],
   examples: [
     ['millrace resync warehouse', 'all tables of a replica'],
     ['millrace resync warehouse.public.orders', 'one table'],
   ],
-  async run({ folder, args, stdout }) {
+  async run({ folder, args, stdout, env }) {
     const running = requireRunning(folder);
-    const tablesOf = new Map<string, string[]>();
+    const { project } = await loadProject(folder, { env });
+    // Replica → tables; undefined: all of them, whatever else is named.
+    const wanted = new Map<string, string[] | undefined>();
     for (const arg of args) {
       const { name, table } = readAddress(arg);
-      const tables = tablesOf.get(name) ?? [];
-      tablesOf.set(name, table === undefined ? tables : [...tables, table]);
+      for (const replica of replicasOf(name, project)) {
+        const before = wanted.has(replica) ? wanted.get(replica) : [];
+        wanted.set(replica, table === undefined || before === undefined ? undefined : [...before, table]);
+      }
     }
-    for (const [name, tables] of tablesOf) {
-      await running.resync(name, tables);
-      printLine(stdout, `${name}: ${tables.length > 0 ? tables.join(', ') : 'all tables'} will be read again; see \`millrace status --watch\``);
+    for (const [replica, tables] of wanted) {
+      await running.resync(replica, tables ?? []);
+      printLine(stdout, `${replica}: ${tables ? tables.join(', ') : 'all tables'} will be read again; see \`millrace status --watch\``);
     }
     return 0;
   },
 };
+
+/** The replica of this name, or every replica that takes from the source of this name. */
+function replicasOf(name: string, project: Project): string[] {
+  const found = project.replicas.filter((replica) => replica.name === name || replica.from.some(({ source }) => source === name)).map((replica) => replica.name);
+  if (found.length > 0) return found;
+  const names = [...project.replicas, ...project.sources].map((each) => each.name);
+  const near = nearestName(name, names);
+  throw new MillraceError('NAME_UNKNOWN', `no replica or source is named "${name}"`, { hint: near ? `did you mean "${near}"?` : `the project has ${names.join(', ')}` });
+}
 
 /** `warehouse` or `warehouse.public.orders`, quoting as in SQL. */
 export function readAddress(text: string): { name: string; table: string | undefined } {

@@ -40,7 +40,7 @@ function clientOf(pid: number, url: string): RunningClient {
     return body;
   };
   const post = async (replica: string, verb: string, query = new URLSearchParams()): Promise<void> => {
-    const search = query.size > 0 ? `?${query}` : '';
+    const search = query.size > 0 ? `?${query.toString()}` : '';
     await call('POST', `/replicas/${encodeURIComponent(replica)}/${verb}${search}`);
   };
   return {

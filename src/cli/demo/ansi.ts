@@ -24,7 +24,7 @@ export const style = {
 const sequences = /\x1b\[[0-9;]*m/g;
 
 export const plain = (text: string): string => text.replace(sequences, '');
-export const widthOf = (text: string): number => [...plain(text)].length;
+export const widthOf = (text: string): number => Array.from(plain(text)).length;
 
 /** Cuts to `width` columns (with … where something was cut), keeping sequences whole. */
 export function clip(text: string, width: number): string {
@@ -35,7 +35,7 @@ export function clip(text: string, width: number): string {
   for (const piece of text.split(/(\x1b\[[0-9;]*m)/)) {
     if (piece.startsWith('\x1b[')) out += piece;
     else {
-      const characters = [...piece].slice(0, left);
+      const characters = Array.from(piece).slice(0, left);
       left -= characters.length;
       out += characters.join('');
       if (left === 0) break;

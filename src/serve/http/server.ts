@@ -18,7 +18,7 @@ export interface HttpServer {
 
 /** Listens on an address; default: a free port of 127.0.0.1. Throws CONFIG_INVALID when that is impossible. */
 export async function serveHttp({ host, port }: { host: string; port: number } = { host: '127.0.0.1', port: 0 }): Promise<HttpServer> {
-  const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
+  const loopback = host === 'localhost' || host === '::1' || host.startsWith('127.');
   let running: Running | undefined;
 
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 5000, maxHeaderSize: 16_384 }, (request, response) => {
