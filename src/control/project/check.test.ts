@@ -125,22 +125,23 @@ test('tables that do not exist, with the nearest; globs that match nothing', asy
   5 |     tables: [public.ordres, sales.*, public.*]
     |     ^^^^^^
   help: run \`millrace types\``,
-    `millrace.yaml:6:36: error: public.orders has no column notes
+    `millrace.yaml:6:37: error: public.orders has no column notes
   6 |     columns: { public.orders: ["*", "!notes"] }
-    |                                    ^^^^^^^^
+    |                                     ^^^^^^^^
   help: did you mean "note"?`,
     `millrace.yaml:11:15: error: there is no table shop.public.linse
   11 |     tables: { shop.public.linse: sales.lines, x*.*: a.* }
-     |               ^^^^^
+     |               ^^^^^^^^^^^^^^^^^
   help: did you mean "shop.public.lines"?`,
     `millrace.yaml:11:47: error: shop.x*.* matches no table
   11 |     tables: { shop.public.linse: sales.lines, x*.*: a.* }
-     |                                               ^`,
+     |                                               ^^^^`,
   ].toSorted((a, b) => Number(a.split(':')[1]) - Number(b.split(':')[1]) || Number(a.split(':')[2]) - Number(b.split(':')[2])));
 });
 
 test('rules with unknown columns, impossible keys, wrong expressions, and conditions on what may be left out', async () => {
-  const said = async (rule: string): Promise<string> => (await check(yaml('    tables: [public.orders, public.lines]', `    tables: { public.orders: ${rule} }`))).join('\n');
+  const said = async (rule: string): Promise<string> =>
+    (await check(yaml('    tables: [public.orders, public.lines]', `    tables: { public.orders: ${rule} }`))).join('\n');
   assert.match(await said('{ drop: [notes] }'), /:10:15: error: .*notes[\s\S]*note/);
   assert.match(await said('{ mask: { notes: hash } }'), /error: .*notes/);
   assert.match(await said('{ rename: { notes: n } }'), /error: .*notes/);

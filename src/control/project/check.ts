@@ -1,6 +1,7 @@
 // `millrace check`: the project against the tables in millrace.schema.json, without touching a database.
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { MillraceError } from '../../base/index.ts';
 import type { CatalogTable } from '../../connect/index.ts';
 import { nearestName, parseTablePattern, quoteTable, selects, tableAddress, type TableName, type TablePattern } from '../../data/index.ts';
 import type { ReplicaSpec, TableRule } from '../../replica/index.ts';
@@ -131,10 +132,16 @@ async function checkConditions(
   for (const rule of conditions) {
     for (const { relation, toastable } of tables) {
       if (!rule.tables.matches(relation) || relation.identity === 'full') continue;
-      const asked = bindCondition(rule.where as string, relation.columns).columns.map((index) => relation.columns[index]);
-      const column = asked.find((each) => each && toastable.includes(each.name) && mayBeStoredApart(each));
-      if (!column) continue;
-      fail('RULE_INVALID', `${tableAddress(relation)}: the condition asks ${column.name}, which an update leaves out when it is long and unchanged`,
+      let asked: readonly number[];
+      try {
+        asked = bindCondition(rule.where as string, relation.columns).columns;
+      } catch (error) {
+        if (!(error instanceof MillraceError)) throw error;
+        fail(error.code, `${tableAddress(relation)}: ${error.message}`, error.hint, rule.place);
+        continue;
+      }
+      const column = asked.map((index) => relation.columns[index]).find((each) => each && toastable.includes(each.name) && mayBeStoredApart(each));
+      if (column) fail('RULE_INVALID', `${tableAddress(relation)}: the condition asks ${column.name}, which an update leaves out when it is long and unchanged`,
         `at the source: alter table ${quoteTable(relation)} replica identity full`, rule.place);
     }
   }

@@ -44,10 +44,10 @@ export class SourceText {
     for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) this.#starts.push(at + 1);
   }
 
-  /** The place of a line and column, both from 1; the caret stands under one word. */
+  /** The place of a line and column, both from 1; the caret stands under one name or address. */
   placeAt(line: number, column: number): Pick<Diagnostic, 'file' | 'line' | 'column' | 'length' | 'text'> {
     const start = (this.#starts[line - 1] ?? 0) + column - 1;
-    return this.place(start, start + (/^[\w$]+/.exec(this.text.slice(start))?.[0].length ?? 1));
+    return this.place(start, start + (/^["'\w$.*-]+/.exec(this.text.slice(start))?.[0].length ?? 1));
   }
 
   /** The place of `text[start..end)`; the caret stays within the first line. */

@@ -122,7 +122,7 @@ millrace.config.ts:10:9: error: unknown key "too" in replicas.warehouse.tables[0
   10 |         table('shop.public.orders', { too: 'sales.orders', where: (o) => o.status !== 'draft', row: (o) => ({ id: o.id, half: half(o.cents), d: Decimal.parse('1.5') }) }),
      |         ^^^^^
   help: did you mean "to"?`);
-  assert.match(await problems({ 'millrace.config.ts': script, 'half.ts': 'throw new Error("no");' }), /^CONFIG_SYNTAX\nhalf\.ts:1:7: error: millrace\.config\.ts does not run: no\n/);
+  assert.match(await problems({ 'millrace.config.ts': script, 'half.ts': `${half}throw new Error("no");` }), /^CONFIG_SYNTAX\nhalf\.ts:2:7: error: millrace\.config\.ts does not run: no\n/);
   assert.match(await problems({ 'millrace.config.ts': script, 'half.ts': 'const x const' }), /^CONFIG_SYNTAX\nhalf\.ts:1:\d+: error: millrace\.config\.ts does not run: /);
   assert.match(await problems({ 'millrace.config.ts': 'export default 3;' }), /its default export is not a project/);
 });
