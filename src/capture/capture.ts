@@ -75,6 +75,11 @@ export class Capture implements Feed {
     if (this.condition.state === 'starting') this.condition = reason === undefined ? { state: 'starting' } : { state: 'starting', reason };
   }
 
+  /** The server that the source is connected to. */
+  get identity(): SourceIdentity | undefined {
+    return this.#state?.identity ?? this.#options.memory.read();
+  }
+
   async opened(signal: AbortSignal): Promise<SourceState | undefined> {
     while (!this.#state && !signal.aborted) {
       await new Promise<void>((resolve) => {

@@ -11,3 +11,4 @@ export { PostgresSnapshot, textSettings } from './postgres/source/snapshot.ts';
 export { createPublicationSql, dropSlot, readSlot, type SlotState } from './postgres/source/slot.ts';
 export { makeRelation, readRelations, readTables, type CatalogTable, type ColumnFilter } from './postgres/catalog.ts';
 export { TypeCatalog } from './postgres/types.ts';
+export { PostgresSink, type PostgresSinkOptions } from './postgres/sink/sink.ts';

@@ -33,7 +33,7 @@ export async function run(project: Project, options: RunOptions & { logger?: Log
   const replicas = specs.map((spec) => {
     const feeds = captures.filter((capture) => spec.from.some((from) => from.source === capture.source.name));
     const logger = around.logger.with({ replica: spec.name });
-    return new Replica({ spec, feeds, ...around, logger, random: new Random(process.pid ^ 0x5bd1e995), ...replicaTargets(project, spec, logger, options.ddl ?? true) });
+    return new Replica({ spec, feeds, ...around, logger, random: new Random(process.pid ^ 0x5bd1e995), ...replicaTargets(spec, logger, options.ddl ?? true, (name) => captures.find((one) => one.source.name === name)?.identity ?? { systemId: '', timeline: 0 }) });
   });
   for (const replica of replicas) replica.start();
   for (const capture of captures) capture.start();

@@ -1,0 +1,87 @@
+// The consumer's rows in millrace.positions: who may write (fence), how far it is (epoch, position).
+import { MillraceError } from '../../../base/index.ts';
+import { asEpoch, type Epoch, formatLsn, parseLsn, type Position, type SourceIdentity } from '../../../data/index.ts';
+import type { ConsumerPosition } from '../../../flow/index.ts';
+import { describePgError, PgError } from '../../../wire/index.ts';
+import type { Session } from './session.ts';
+
+export const text = (...values: (string | null)[]): (Buffer | null)[] => values.map((value) => (value === null ? null : Buffer.from(value)));
+
+// Raising the fence waits for a commit of a predecessor that is under way; a plain read would return the old epoch.
+const take = `insert into millrace.positions as p (consumer, part, fence) values ($1, '', 1)
+  on conflict (consumer, part) do update set fence = p.fence + 1, updated_at = pg_catalog.now() returning fence::text`;
+const takeAgain = `update millrace.positions set fence = fence + 1, updated_at = pg_catalog.now() where consumer = $1 and part = '' and fence = $2::int8 returning fence::text`;
+const takeParts = `update millrace.positions set fence = $2::int8 where consumer = $1 and part <> ''
+  returning part, epoch::text, position, system_id, timeline::text`;
+
+// The divisions fail with 22012 when no row matches, so that what follows in the pipeline fails too.
+const advance = `with p as (update millrace.positions set epoch = epoch + 1, position = $5, system_id = $6, timeline = $7::int4, updated_at = pg_catalog.now()
+  where consumer = $1 and part = $2 and fence = $3::int8 and epoch = $4::int8 returning 1) select 1 / count(*) from p`;
+const first = `with f as (select 1 from millrace.positions where consumer = $1 and part = '' and fence = $3::int8 for share),
+  p as (insert into millrace.positions (consumer, part, fence, epoch, position, system_id, timeline)
+    select $1, $2, $3::int8, $4::int8 + 1, $5, $6, $7::int4 from f on conflict do nothing returning 1) select 1 / count(*) from p`;
+const hold = `with f as (select 1 from millrace.positions where consumer = $1 and part = '' and fence = $2::int8 for share) select 1 / count(*) from f`;
+
+export class Fence {
+  readonly consumer: string;
+  /** Our number; a higher one in the row means that another process has taken over. */
+  #fence = '';
+  readonly #positions = new Map<string, ConsumerPosition>();
+
+  constructor(consumer: string) {
+    this.consumer = consumer;
+  }
+
+  get(part: string): ConsumerPosition | undefined {
+    return this.#positions.get(part);
+  }
+
+  /**
+   * Raises the fence and reads the positions. With `again` only if it is still ours: after a broken connection another process may have
+   * taken over meanwhile, and must not be pushed out.
+   */
+  async raise(session: Session, again: boolean): Promise<readonly ConsumerPosition[]> {
+    const { connection } = session;
+    await connection.query('begin');
+    try {
+      const [row] = again
+        ? await connection.rows<{ fence: string }>(takeAgain, [this.consumer, this.#fence])
+        : await connection.rows<{ fence: string }>(take, [this.consumer]);
+      if (!row) throw fenced(this.consumer);
+      const parts = await connection.rows<{ part: string; epoch: string; position: string; system_id: string; timeline: string }>(takeParts, [this.consumer, row.fence]);
+      await connection.query('commit');
+      this.#fence = row.fence;
+      this.#positions.clear();
+      for (const { part, epoch, position, system_id, timeline } of parts) {
+        this.#positions.set(part, { part, epoch: asEpoch(BigInt(epoch)), position: parseLsn(position), identity: { systemId: system_id, timeline: Number(timeline) } });
+      }
+      return [...this.#positions.values()];
+    } catch (error) {
+      if (!connection.closed) await connection.query('rollback').catch(() => undefined);
+      throw describePgError(error, connection.where);
+    }
+  }
+
+  /** First statement of a commit: moves the position, or fails. */
+  advance(session: Session, part: string, position: Position, identity: SourceIdentity): void {
+    const known = this.#positions.get(part);
+    const params = text(this.consumer, part, this.#fence, String(known?.epoch ?? 0n), formatLsn(position), identity.systemId, String(identity.timeline));
+    session.track({ what: 'fence', promise: session.execute(known ? advance : first, params) });
+  }
+
+  /** The commit went through. */
+  advanced(part: string, position: Position, identity: SourceIdentity): Epoch {
+    const epoch = asEpoch((this.#positions.get(part)?.epoch ?? 0n) + 1n);
+    this.#positions.set(part, { part, epoch, position, identity });
+    return epoch;
+  }
+
+  /** Last statement before the commit of something that moves no position. */
+  hold(session: Session): void {
+    session.track({ what: 'fence', promise: session.execute(hold, text(this.consumer, this.#fence)) });
+  }
+}
+
+export const fenced = (consumer: string): MillraceError => new MillraceError('FENCED', `another process has taken over "${consumer}"`);
+
+export const isFenced = (error: unknown): boolean => error instanceof PgError && error.code === '22012';

@@ -1,0 +1,55 @@
+// The tables that Millrace keeps in a target: positions, states of tables, dead letters. Everything lives in the schema `millrace`.
+import { MillraceError } from '../../../base/index.ts';
+import type { PgConnection } from '../../../wire/index.ts';
+
+/** The format of the tables below. A release reads its own format and the one before; a newer one is refused. */
+export const schemaFormat = 1;
+
+const ddl = [
+  'create schema if not exists millrace',
+  'create table if not exists millrace.meta (key text primary key, value text not null)',
+  `insert into millrace.meta values ('format', '${schemaFormat}') on conflict (key) do nothing`,
+  // The row with part '' holds the consumer's fence; the other parts are sources.
+  `create table if not exists millrace.positions (
+    consumer text not null, part text not null, epoch bigint not null default 0, fence bigint not null, position text,
+    log_id text, system_id text, timeline integer, updated_at timestamptz not null default pg_catalog.now(), primary key (consumer, part))`,
+  `create table if not exists millrace.tables (
+    consumer text not null, source text not null, source_table text not null, target_table text not null,
+    state text not null check (state in ('copying', 'done')), snapshot_position text, rows bigint, version text,
+    updated_at timestamptz not null default pg_catalog.now(), primary key (consumer, source, source_table, target_table))`,
+  `create table if not exists millrace.dead_letters (
+    id bigint generated always as identity primary key, consumer text not null, source_table text not null, target_table text not null,
+    key jsonb not null, key_bytes bytea, op text not null, position text not null, seq bigint not null,
+    code text not null, message text not null, "column" text, "row" jsonb, tuple bytea, old_key bytea, relation jsonb not null,
+    state text not null default 'open' check (state in ('open', 'superseded', 'joined', 'replayed', 'dropped')),
+    joins bigint, created_at timestamptz not null default pg_catalog.now(), closed_at timestamptz)`,
+  `create index if not exists dead_letters_open on millrace.dead_letters (consumer, target_table) where state in ('open', 'joined')`,
+];
+
+/** The DDL of the schema, for review before it runs. */
+export const millraceSchemaSql = (): string => ddl.map((statement) => `${statement};`).join('\n');
+
+/** Makes the schema where it is missing (needs CREATE on the database then) and checks its format. */
+export async function ensureSchema(connection: PgConnection): Promise<void> {
+  if (!(await isThere(connection))) {
+    // Two processes that start together would collide in "if not exists"; the lock lets the second one find everything there.
+    await connection.query(`begin; select pg_catalog.pg_advisory_xact_lock(7238746123); ${ddl.join('; ')}; commit`).catch(async (error: unknown) => {
+      await connection.query('rollback');
+      throw error;
+    });
+  }
+  const [row] = await connection.rows<{ value: string }>("select value from millrace.meta where key = 'format'");
+  if (Number(row?.value) > schemaFormat) {
+    throw new MillraceError('LOG_VERSION', `the schema "millrace" of the target has format ${row?.value}; this release knows ${schemaFormat}`, {
+      where: connection.where,
+    });
+  }
+}
+
+async function isThere(connection: PgConnection): Promise<boolean> {
+  const [row] = await connection.rows<{ n: string }>(
+    `select count(*) as n from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'millrace' and c.relname in ('meta', 'positions', 'tables', 'dead_letters')`,
+  );
+  return row?.n === '4';
+}

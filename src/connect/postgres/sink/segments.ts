@@ -1,0 +1,94 @@
+// Cuts the steps of a commit into segments. Within one, every folded table is independent of the others; a TRUNCATE ends a segment, and so
+// does a table whose rows begin to have another layout.
+import { assert } from '../../../base/index.ts';
+import { tableAddress, type TableName } from '../../../data/index.ts';
+import type { TableStep, TableTruncate, TableWrite } from '../../../flow/index.ts';
+import type { Table } from './apply.ts';
+import { Fold } from './fold.ts';
+import { type Layout, makeLayout, sameLayout } from './layout.ts';
+import { type OrderedRow, type OrderedWrite, inOrder } from './ordered.ts';
+import type { Session } from './session.ts';
+import { readShape, type Shape } from './shape.ts';
+
+export interface Segment {
+  readonly tables: readonly Table[];
+  readonly ordered: readonly OrderedRow[];
+  readonly truncate?: TableTruncate;
+}
+
+/** The target's tables as they were read, and the layouts made of them. */
+export class Layouts {
+  #shapes = new Map<string, Shape>();
+  #layouts = new Map<string, { write: TableWrite; layout: Layout }[]>();
+
+  /** Forgets everything: after an error, or when somebody has changed a table. */
+  clear(): void {
+    this.#shapes.clear();
+    this.#layouts.clear();
+  }
+
+  async load(session: Session, tables: Iterable<TableName>): Promise<void> {
+    for (const table of tables) {
+      const address = tableAddress(table);
+      if (!this.#shapes.has(address)) this.#shapes.set(address, await readShape(session.connection, table));
+    }
+  }
+
+  shape(table: TableName): Shape {
+    const shape = this.#shapes.get(tableAddress(table));
+    assert(shape, 'the shape of a table was not loaded');
+    return shape;
+  }
+
+  get(write: TableWrite, replicaRole: boolean): Layout {
+    const address = tableAddress(write.target);
+    const known = this.#layouts.get(address) ?? [];
+    this.#layouts.set(address, known);
+    const found = known.find((other) => sameLayout(other.write, write));
+    if (found) return found.layout;
+    const layout = makeLayout(write, this.shape(write.target), replicaRole);
+    // Only the form of the write is compared later; its rows are not kept.
+    const empty = { ...write.batch, count: 0, after: { bytes: Buffer.alloc(0), offsets: new Uint32Array(1) }, before: { bytes: Buffer.alloc(0), offsets: new Uint32Array(1) } };
+    known.push({ write: { ...write, batch: empty }, layout });
+    if (known.length > 8) known.shift();
+    return layout;
+  }
+}
+
+export function segmentsOf(steps: readonly TableStep[], layouts: Layouts, replicaRole: boolean): Segment[] {
+  const segments: Segment[] = [];
+  let tables = new Map<string, Table>();
+  let ordered: OrderedWrite[] = [];
+  const cut = (truncate?: TableTruncate): void => {
+    if (tables.size > 0 || ordered.length > 0 || truncate) segments.push({ tables: [...tables.values()], ordered: inOrder(ordered), ...(truncate ? { truncate } : {}) });
+    tables = new Map();
+    ordered = [];
+  };
+  for (const [index, step] of steps.entries()) {
+    if (step.kind === 'truncate') {
+      cut(step.truncate);
+      continue;
+    }
+    for (const write of step.writes) {
+      const layout = layouts.get(write, replicaRole);
+      if (layout.path === 'ordered') {
+        ordered.push({ step: index, layout, write });
+        continue;
+      }
+      let table = tables.get(layout.address);
+      if (table && table.layout !== layout) {
+        cut();
+        table = undefined;
+      }
+      if (!table) tables.set(layout.address, (table = { fold: new Fold(layout.keyFields, layout.fieldCount), layout }));
+      table.fold.add(write);
+    }
+  }
+  cut();
+  return segments;
+}
+
+/** Every table that the steps write to. */
+export function targetsOf(steps: readonly TableStep[]): TableName[] {
+  return steps.flatMap((step) => (step.kind === 'rows' ? step.writes.map((write) => write.target as TableName) : step.truncate.targets));
+}

@@ -1,0 +1,152 @@
+// A session at the target: its settings, its prepared statements, its temporary tables, and what was sent and is not answered yet.
+import { type Logger } from '../../../base/index.ts';
+import { type ConnectOptions, PgConnection, type PgError, type Result } from '../../../wire/index.ts';
+import type { Layout } from './layout.ts';
+import { copyInto, stageColumns } from './statements.ts';
+
+export interface SessionOptions {
+  readonly connect: ConnectOptions;
+  readonly logger: Logger;
+  /** PostgreSQL's synchronous_commit for our transactions; undefined leaves the server's. */
+  readonly synchronousCommit?: 'on' | 'off' | 'local' | 'remote_write' | 'remote_apply';
+  readonly lockTimeoutMs?: number;
+}
+
+/** Fixed, so that no setting of a role or database changes what values mean or how rows are found. */
+const settings = {
+  search_path: '',
+  DateStyle: 'ISO',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+  standard_conforming_strings: 'on',
+  jit: 'off',
+  // A transaction of ours never pauses; a session that does has lost its process, and must let go of its locks.
+  idle_in_transaction_session_timeout: '60s',
+  statement_timeout: '0',
+  // Staged rows are never analyzed, and target tables grow while plans are cached: rows are always found through the key's index.
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  enable_seqscan: 'off',
+  plan_cache_mode: 'force_generic_plan',
+};
+
+/** Something that was sent: what it is for, and, where it concerns rows, which entries in which order. */
+export interface Sent {
+  readonly what: 'begin' | 'fence' | 'rows' | 'update' | 'letters' | 'other' | 'commit';
+  readonly promise: Promise<unknown>;
+  readonly layout?: Layout;
+  readonly entries?: readonly number[];
+}
+
+export interface Failure {
+  readonly sent: Sent;
+  readonly error: Error | PgError;
+}
+
+export class Session {
+  readonly connection: PgConnection;
+  /** Whether foreign keys and triggers are off: session_replication_role = replica. */
+  readonly replicaRole: boolean;
+  #names = new Map<string, string>();
+  #stages = new Map<string, { name: string; rolledBack: boolean }[]>();
+  #stageUses = new Map<string, number>();
+  #newStages = new Set<string>();
+  #stageCount = 0;
+  #sent: Sent[] = [];
+
+  private constructor(connection: PgConnection, replicaRole: boolean) {
+    this.connection = connection;
+    this.replicaRole = replicaRole;
+  }
+
+  static async open(options: SessionOptions): Promise<Session> {
+    const connection = await PgConnection.connect(options.connect);
+    const all = { ...settings, lock_timeout: `${options.lockTimeoutMs ?? 30_000}ms`, ...(options.synchronousCommit ? { synchronous_commit: options.synchronousCommit } : {}) };
+    await connection.query(Object.entries(all).map(([name, value]) => `set ${name} = '${value}'`).join('; '));
+    const replicaRole = await connection.query('set session_replication_role = replica').then(() => true, () => false);
+    if (!replicaRole) {
+      options.logger.info('foreign keys and triggers stay on in the target, so tables that have them are written row by row', {
+        next: `grant set on parameter session_replication_role to ${options.connect.user}`,
+      });
+    }
+    return new Session(connection, replicaRole);
+  }
+
+  /** Notes what was sent; `settle` reports it. */
+  track(sent: Sent): void {
+    sent.promise.catch(() => undefined);
+    this.#sent.push(sent);
+  }
+
+  /** Simple protocol. */
+  query(what: Sent['what'], sql: string): Promise<readonly Result[]> {
+    const promise = this.connection.query(sql);
+    this.track({ what, promise });
+    return promise;
+  }
+
+  /** A prepared statement; parsed the first time. Parameters are binary when `types` are given, else text. */
+  execute(sql: string, params: readonly (Buffer | null)[], types?: readonly number[]): Promise<Result> {
+    let name = this.#names.get(sql);
+    if (!name) this.#names.set(sql, (name = `m${this.#names.size}`));
+    return this.connection.execute(name, sql, params, types ? { binary: true, types } : { binary: false });
+  }
+
+  /** COPY … FROM STDIN: `write` hands over the chunks. */
+  copy(sql: string, write: (emit: (chunk: Buffer) => void) => void): Promise<number> {
+    const copy = this.connection.startCopyIn(sql);
+    write((chunk) => copy.write(chunk));
+    return copy.done();
+  }
+
+  /** Waits for everything that was sent and returns the first failure. */
+  async settle(): Promise<Failure | undefined> {
+    const sent = this.#sent;
+    this.#sent = [];
+    const outcomes = await Promise.allSettled(sent.map(({ promise }) => promise));
+    for (const [i, outcome] of outcomes.entries()) {
+      if (outcome.status === 'rejected') return { sent: sent[i] as Sent, error: outcome.reason as Error };
+    }
+    return undefined;
+  }
+
+  /** Copies rows into an empty temporary table with the layout's columns and returns its name. */
+  stage(layout: Layout, columns: readonly string[], write: (emit: (chunk: Buffer) => void) => void, sent: Omit<Sent, 'promise'>): string {
+    const shape = stageColumns(layout);
+    const names = this.#stages.get(shape) ?? [];
+    this.#stages.set(shape, names);
+    const use = this.#stageUses.get(shape) ?? 0;
+    this.#stageUses.set(shape, use + 1);
+    let name = names[use]?.name;
+    if (!name) {
+      name = `pg_temp.millrace_${this.#stageCount++}`;
+      names[use] = { name, rolledBack: false };
+      this.#newStages.add(shape);
+      // ON COMMIT DELETE ROWS truncates in place, which costs less than TRUNCATE or DELETE.
+      this.query('other', `create temp table ${name.slice('pg_temp.'.length)} (n int4, ${shape}) on commit delete rows`);
+    }
+    this.track({ ...sent, promise: this.copy(copyInto(name, columns), write) });
+    return name;
+  }
+
+  begin(): void {
+    this.#stageUses.clear();
+    this.#newStages.clear();
+    this.query('begin', 'begin');
+  }
+
+  /** A rollback, also one to a savepoint, takes back the temporary tables that were made in the transaction. */
+  rolledBack(): void {
+    for (const shape of this.#newStages) this.#stages.delete(shape);
+    this.#newStages.clear();
+    this.#stageUses.clear();
+  }
+
+  async rollback(): Promise<void> {
+    this.rolledBack();
+    this.#sent = [];
+    await this.connection.query('rollback');
+  }
+}

@@ -1,0 +1,60 @@
+// What the target's own catalog says about a table, as far as the choice of write path and casts depends on it.
+import { MillraceError } from '../../../base/index.ts';
+import { quoteTable, tableAddress, type TableName } from '../../../data/index.ts';
+import type { PgConnection } from '../../../wire/index.ts';
+
+export interface ShapeColumn {
+  readonly name: string;
+  readonly typeOid: number;
+  /** The OID beneath all domains. */
+  readonly baseOid: number;
+  readonly typeSchema: string;
+  readonly typeName: string;
+  /** As SQL writes it, without a modifier, so that an assignment checks lengths instead of an explicit cast cutting them. */
+  readonly typeText: string;
+  readonly generated: boolean;
+  readonly identity: 'always' | 'by default' | 'none';
+  /** Whether values can be sent as one array: it has an array type and is none itself. */
+  readonly arrayable: boolean;
+  /** Whether `=` exists for it. */
+  readonly comparable: boolean;
+}
+
+export interface Shape {
+  readonly columns: ReadonlyMap<string, ShapeColumn>;
+  /** Unique indexes over plain columns and all rows. `immediate` is false for deferrable constraints. */
+  readonly uniques: readonly { readonly columns: readonly string[]; readonly immediate: boolean }[];
+  /** Foreign keys from or to it, or triggers that fire for an ordinary session. */
+  readonly dependent: boolean;
+  readonly partitioned: boolean;
+}
+
+const sql = `
+select json_build_object(
+  'partitioned', c.relkind = 'p',
+  'dependent', exists (select from pg_catalog.pg_constraint x where x.contype = 'f' and (x.conrelid = c.oid or x.confrelid = c.oid))
+    or exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')),
+  'columns', (select json_agg(json_build_object('name', a.attname, 'typeOid', t.oid::int8,
+      'baseOid', (with recursive d as (select t.oid, t.typbasetype union all
+         select b.oid, b.typbasetype from d join pg_catalog.pg_type b on b.oid = d.typbasetype) select oid::int8 from d where typbasetype = 0),
+      'typeSchema', n.nspname, 'typeName', t.typname, 'typeText', pg_catalog.format_type(t.oid, -1), 'generated', a.attgenerated <> '',
+      'identity', case a.attidentity when 'a' then 'always' when 'd' then 'by default' else 'none' end,
+      'arrayable', t.typarray <> 0 and t.typcategory <> 'A', 'comparable', t.typcategory = 'A' or t.typtype in ('d', 'c') or exists (
+         select from pg_catalog.pg_opclass o join pg_catalog.pg_am m on m.oid = o.opcmethod
+         where m.amname = 'btree' and o.opcdefault and (o.opcintype = t.oid or t.typtype = 'e' or t.typtype in ('r', 'm') or t.typname = 'varchar'))) order by a.attnum)
+    from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
+  'uniques', coalesce((select json_agg(json_build_object('immediate', i.indimmediate, 'columns',
+      (select json_agg(a.attname order by k.n) from unnest(i.indkey::int2[]) with ordinality k(attnum, n)
+        join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where k.n <= i.indnkeyatts)))
+    from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null), '[]')
+)::text as shape
+from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass($1) and c.relkind in ('r', 'p')`;
+
+/** Reads a table's shape; throws TARGET_MISMATCH when it isn't there. Needs an empty search_path, so that type names come out qualified. */
+export async function readShape(connection: PgConnection, table: TableName): Promise<Shape> {
+  const [row] = await connection.rows<{ shape: string }>(sql, [quoteTable(table)]);
+  if (!row) throw new MillraceError('TARGET_MISMATCH', `table ${tableAddress(table)} does not exist in the target`, { where: connection.where });
+  const shape = JSON.parse(row.shape) as Omit<Shape, 'columns'> & { columns: ShapeColumn[] | null };
+  return { ...shape, columns: new Map((shape.columns ?? []).map((column) => [column.name, column])) };
+}

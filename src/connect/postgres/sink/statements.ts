@@ -1,0 +1,53 @@
+// The SQL of the merge. A statement reads its rows from a relation `s` whose columns are named after the layout's columns: c0, c1, …
+import type { Layout, LayoutColumn } from './layout.ts';
+
+const at = (layout: Layout, i: number): LayoutColumn => layout.columns[i] as LayoutColumn;
+const names = (layout: Layout, columns: readonly number[]): string => columns.map((i) => at(layout, i).name).join(', ');
+
+/** A staged value in the target's type. */
+const value = (layout: Layout, i: number): string => {
+  const column = at(layout, i);
+  return column.stageText === column.typeText ? `s.c${i}` : `s.c${i}::${column.typeText}`;
+};
+
+const sameKey = (layout: Layout): string => layout.key.map((i) => `t.${at(layout, i).name} = ${value(layout, i)}`).join(' and ');
+
+export const allColumns = (layout: Layout): number[] => layout.columns.map((_, i) => i);
+
+/** A temporary table's columns. */
+export const stageColumns = (layout: Layout): string => layout.columns.map((column, i) => `c${i} ${column.stageText}`).join(', ');
+
+/** The parameters $1 … as a relation: one array a column. */
+export const arrayRelation = (layout: Layout, columns: readonly number[]): string =>
+  `unnest(${columns.map((i, n) => `$${n + 1}::${at(layout, i).stageText}[]`).join(', ')}) as s(${columns.map((i) => `c${i}`).join(', ')})`;
+
+export const deleteSql = (layout: Layout, from: string): string => `delete from ${layout.table} t using ${from} where ${sameKey(layout)}`;
+
+export const insertSql = (layout: Layout, from: string): string => {
+  const columns = allColumns(layout);
+  return `insert into ${layout.table} (${names(layout, columns)}) overriding system value select ${columns.map((i) => value(layout, i)).join(', ')} from ${from}`;
+};
+
+export function upsertSql(layout: Layout, from: string): string {
+  const set = layout.columns.filter((column) => !column.isKey).map(({ name }) => `${name} = excluded.${name}`);
+  const action = set.length === 0 ? 'do nothing' : `do update set ${set.join(', ')}`;
+  return `${insertSql(layout, from)} on conflict (${names(layout, layout.key)}) ${action}`;
+}
+
+/** Updates the columns that are there; fails with 22012 unless every row was found. `rows` is their number: a parameter. */
+export function updateSql(layout: Layout, from: string, columns: readonly number[], rows: string): string {
+  const set = columns.filter((i) => !at(layout, i).isKey).map((i) => `${at(layout, i).name} = ${value(layout, i)}`);
+  // A change without a changed column still needs its row to be there.
+  const change = set.length > 0 ? set.join(', ') : layout.key.map((i) => `${at(layout, i).name} = ${value(layout, i)}`).join(', ');
+  return `with u as (update ${layout.table} t set ${change} from ${from} where ${sameKey(layout)} returning 1)
+    select 1 / (count(*) = ${rows}::int8)::int from u`;
+}
+
+/** Old rows by key, in the batch's own form, for COPY … TO STDOUT BINARY. `s.n` numbers the keys. */
+export function completeSql(layout: Layout, from: string): string {
+  const columns = layout.columns.map(({ name, stageText, typeText }) => (stageText === typeText ? `t.${name}` : `t.${name}::${stageText}`));
+  return `copy (select s.n, ${columns.join(', ')} from ${from} join ${layout.table} t on ${sameKey(layout)}) to stdout (format binary)`;
+}
+
+export const copyInto = (table: string, columns: readonly string[]): string => `copy ${table} (${columns.join(', ')}) from stdin (format binary)`;
+export const copyTarget = (layout: Layout): string => copyInto(layout.table, layout.columns.map((column) => column.name));
