@@ -1,5 +1,5 @@
 // millrace.yaml as values with places.
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type Range, visit, type YAMLError } from 'yaml';
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type Range, visit, type YAMLError } from 'yaml';
 import { hasLiteralPassword, SourceText } from './diagnostic.ts';
 import { type Path, type Place, type Places, Report } from './report.ts';
 import { type Env, interpolate } from './variables.ts';
@@ -21,7 +21,7 @@ export function readYaml(file: string, text: string, env: Env, folder: string): 
     // One stray brace makes a dozen errors; those behind it on the same line and beyond say nothing new.
     const earlier = variables.find((variable) => variable.start < error.pos[0]);
     if (earlier) continue;
-    report.add({ severity: 'error', code: 'CONFIG_SYNTAX', ...syntaxProblem(error, source) });
+    report.add({ severity: 'error', code: 'CONFIG_SYNTAX', ...syntaxProblem(error, source, document) });
     if (error.code !== 'DUPLICATE_KEY') break;
   }
   for (const variable of document.errors.some((error) => error.code !== 'DUPLICATE_KEY') ? variables : []) {
@@ -74,14 +74,27 @@ function pathOf(nodes: readonly unknown[]): Path {
 
 const keyText = (key: unknown): string => (isScalar(key) ? String(key.value) : String(key));
 
-function syntaxProblem(error: YAMLError, source: SourceText): { message: string; hint?: string } & Place {
+function syntaxProblem(error: YAMLError, source: SourceText, document: Document.Parsed): { message: string; hint?: string } & Place {
   const place = source.place(error.pos[0], error.pos[1]);
   if (error.code === 'DUPLICATE_KEY') {
     const name = /^(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^:\s]+))/.exec(source.text.slice(error.pos[0]));
     const key = name?.[1] ?? name?.[2] ?? name?.[3] ?? '';
     return { message: `"${key}" stands here a second time`, ...place, length: Math.max(1, name?.[0].length ?? 1), hint: 'names and keys are unique within their block' };
   }
+  const quote = /^Missing closing (["'])quote/.exec(error.message)?.[1];
+  if (quote !== undefined) return { message: `not valid YAML: this ${quote} has no closing one`, ...source.place(openQuote(document, error.pos[0]) ?? error.pos[0]) };
   return { message: `not valid YAML: ${lower(error.message)}`, ...place };
+}
+
+/** Where the quoted text begins that goes on to `end`: YAML notices only there that it does not close. */
+function openQuote(document: Document.Parsed, end: number): number | undefined {
+  let start: number | undefined;
+  visit(document, {
+    Scalar(_, node) {
+      if ((node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE') && node.range && node.range[0] <= end && node.range[1] >= end) start = node.range[0];
+    },
+  });
+  return start;
 }
 
 const lower = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
