@@ -30,11 +30,14 @@ export function bindOperator(binder: Binder, name: string, operands: readonly Bo
   const resolution = resolveOperator(all.filter((one) => one.args.length === operands.length), types);
   if ('found' in resolution) return makeCall(binder, resolution.found, given, sqlOf, at);
   const shown = types.length === 1 ? `${name} ${typeName(types[0]!)}` : `${typeName(types[0]!)} ${name} ${typeName(types[1]!)}`;
-  throw binder.fail(at, `operator ${resolution.failed === 'none' ? 'does not exist' : 'is not unique'}: ${shown}`, operatorHint(name, all.length > 0));
+  throw binder.fail(at, `operator ${resolution.failed === 'none' ? 'does not exist' : 'is not unique'}: ${shown}`, operatorHint(name,
+    all.length > 0));
 }
 
 const operatorHint = (name: string, known: boolean): string =>
-  known ? 'write casts so that both sides have types that the operator takes' : `the operators are ${[...operators.keys()].filter((key) => key !== name).join(' ')}`;
+  known
+    ? 'write casts so that both sides have types that the operator takes'
+    : `the operators are ${[...operators.keys()].filter((key) => key !== name).join(' ')}`;
 
 export function bindFunction(binder: Binder, name: string, given: readonly Bound[], at: number | undefined): Call {
   const args = given.map((arg) => unjson(binder, arg));
@@ -45,15 +48,18 @@ export function bindFunction(binder: Binder, name: string, given: readonly Bound
   if ('found' in resolution) return makeCall(binder, resolution.found, args, (sql) => `pg_catalog.${quoteIdent(name)}(${sql.join(', ')})`, at);
   const signatures = candidates.map((one) => `${name}(${one.args.map(typeName).join(', ')}${one.variadic ? ', …' : ''})`);
   const problem = resolution.failed === 'none' ? 'does not exist' : 'is not unique';
-  throw binder.fail(at, `function ${name}(${types.map(typeName).join(', ')}) ${problem}`, `there is ${[...new Set(signatures)].join(', ')}: write casts that fit`);
+  throw binder.fail(at, `function ${name}(${types.map(typeName).join(', ')}) ${problem}`,
+    `there is ${[...new Set(signatures)].join(', ')}: write casts that fit`);
 }
 
-const changing = new Set(['now', 'random', 'clock_timestamp', 'statement_timestamp', 'transaction_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'nextval', 'currval', 'current_setting', 'txid_current', 'pg_backend_pid', 'version', 'age']);
+const changing = new Set(['now', 'random', 'clock_timestamp', 'statement_timestamp', 'transaction_timestamp', 'timeofday', 'gen_random_uuid',
+  'uuidv4', 'uuidv7', 'nextval', 'currval', 'current_setting', 'txid_current', 'pg_backend_pid', 'version', 'age']);
 
 function unknownFunction(binder: Binder, name: string, at: number | undefined): Error {
   if (changing.has(name)) return binder.fail(at, `function ${name} is not immutable`, 'use a function whose result depends on its arguments only');
   const near = nearestName(name, functions.keys());
-  return binder.fail(at, `function ${name} does not exist`, near === undefined ? 'the functions are listed in docs/reference/expressions.md' : `did you mean ${near}?`);
+  return binder.fail(at, `function ${name} does not exist`, near === undefined
+    ? 'the functions are listed in docs/reference/expressions.md' : `did you mean ${near}?`);
 }
 
 /** json is computed as jsonb. */
@@ -117,7 +123,8 @@ function collated(routine: Routine, args: readonly Bound[]): string[] {
 }
 
 /** A collation that was named goes on with the result; two different ones in one call would be an error. So all results go on with "C". */
-const outward = (routine: Routine, sql: string): string => (routine.collate === 'icu' && categoryOf(routine.result) === 'S' ? withCollation(sql, 'C') : sql);
+const outward = (routine: Routine, sql: string): string => (routine.collate === 'icu' && categoryOf(routine.result) === 'S' ? withCollation(sql,
+  'C') : sql);
 
 /** The operand with a collation named, unless it is named already. */
 export function withCollation(sql: string, collate: 'C' | 'icu'): string {

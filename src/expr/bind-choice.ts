@@ -46,9 +46,11 @@ export function searchedCase(binder: Binder, whens: readonly When[], otherwise: 
 }
 
 /** CASE value WHEN candidate THEN …: the value is compared with each candidate. */
-export function simpleCase(binder: Binder, value: Bound, candidates: readonly { candidate: Bound; result: Bound; at: number | undefined }[], otherwise: Bound, at: number | undefined): Bound {
+export function simpleCase(binder: Binder, value: Bound, candidates: readonly { candidate: Bound; result: Bound; at: number | undefined }[],
+  otherwise: Bound, at: number | undefined): Bound {
   const subject = settled(binder, value);
-  const whens = candidates.map(({ candidate, result, at: place }) => ({ condition: bindOperator(binder, '=', [subject, candidate], place).bound, result }));
+  const whens = candidates.map(({ candidate, result, at: place }) => ({ condition: bindOperator(binder, '=', [subject, candidate], place).bound,
+    result }));
   return searchedCase(binder, whens, otherwise, at);
 }
 

@@ -105,7 +105,8 @@ function constantSet(calls: readonly Call[], negated: boolean, at: number | unde
   const left = first?.args[0];
   if (!first || !left || calls.length < 3) return undefined;
   const simple = left.type.kind === 'enum' || is(left.type, 'text', 'int2', 'int4', 'int8', 'uuid', 'bool');
-  if (!simple || !calls.every((call) => call.routine === first.routine && call.args[1]?.constant && same(call.args[1].type, left.type))) return undefined;
+  if (!simple || !calls.every((call) => call.routine === first.routine && call.args[1]?.constant && same(call.args[1].type,
+    left.type))) return undefined;
   const values = calls.map((call) => call.args[1]!.run(() => null));
   const members = new Set(values);
   const other = members.has(null) ? null : negated;
@@ -124,8 +125,10 @@ function setSql(calls: readonly Call[], negated: boolean): string {
 
 /** x op ANY (array), x op ALL (array). */
 export function quantified(binder: Binder, name: string, value: Bound, list: Bound, all: boolean, at: number | undefined): Bound {
-  const array = list.literal === undefined ? list : coerce(binder, list, arrayOf(isUnknown(value.type) ? builtin('text') : value.type) ?? builtin('text[]'));
-  if (array.type.kind !== 'array' || !array.type.element) throw binder.fail(list.at, `op ANY/ALL (array) requires array on right side, not ${typeName(array.type)}`);
+  const array = list.literal === undefined ? list : coerce(binder, list, arrayOf(isUnknown(value.type)
+    ? builtin('text') : value.type) ?? builtin('text[]'));
+  if (array.type.kind !== 'array' || !array.type.element) throw binder.fail(list.at,
+    `op ANY/ALL (array) requires array on right side, not ${typeName(array.type)}`);
   const element: Bound = { type: array.type.element, typmod: -1, sql: 'null', constant: false, at: list.at, run: () => null };
   const { args, bound, compute, routine } = bindOperator(binder, name, [value, element], at);
   if (!same(bound.type, bool)) throw binder.fail(at, 'op ANY/ALL (array) requires operator to yield boolean');

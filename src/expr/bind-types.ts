@@ -26,7 +26,8 @@ function lookUp(binder: Binder, path: readonly string[]): PgType | undefined {
     const found = findType(name);
     if (found) return found;
   }
-  return binder.scope.map((column) => baseType(column.type)).find((type) => type.kind === 'enum' && type.name === name && (schema === undefined || schema === type.schema));
+  return binder.scope.map((column) => baseType(column.type)).find((type) => type.kind === 'enum' && type.name === name && (schema === undefined
+    || schema === type.schema));
 }
 
 export const stringOf = (node: Node): string => ('String' in node ? (node.String.sval ?? '') : '');

@@ -51,11 +51,13 @@ const nodes: Readonly<Record<string, (binder: Binder, node: any) => Bound>> = {
   CoalesceExpr: (binder, node: { args?: Node[]; location?: number }) => coalesce(binder, bindAll(binder, node.args), binder.at(node.location)),
   MinMaxExpr: (binder, node: { args?: Node[]; op?: string; location?: number }) =>
     extreme(binder, bindAll(binder, node.args), node.op === 'IS_GREATEST', binder.at(node.location)),
-  A_ArrayExpr: (binder, node: { elements?: Node[]; location?: number }) => arrayOfParts(binder, bindAll(binder, node.elements), undefined, binder.at(node.location)),
+  A_ArrayExpr: (binder, node: { elements?: Node[]; location?: number }) => arrayOfParts(binder, bindAll(binder, node.elements), undefined,
+    binder.at(node.location)),
   A_Indirection(binder, node: { arg?: Node; indirection?: Node[] }) {
     const value = binder.bind(node.arg);
     const [step] = node.indirection ?? [];
-    if (node.indirection?.length !== 1 || !step || !('A_Indices' in step) || step.A_Indices.is_slice) throw binder.fail(value.at, 'only one subscript, as in tags[1], is supported');
+    if (node.indirection?.length !== 1 || !step || !('A_Indices' in step) || step.A_Indices.is_slice) throw binder.fail(value.at,
+      'only one subscript, as in tags[1], is supported');
     return subscript(binder, value, binder.bind(step.A_Indices.uidx), value.at);
   },
 };
@@ -68,7 +70,8 @@ function bindConstant(binder: Binder, node: A_Const): Bound {
   if (node.isnull) return { ...constantBound(unknown, -1, null, 'null', at), literal: null };
   if ('sval' in node && node.sval) return { ...constantBound(unknown, -1, null, '', at), literal: node.sval.sval ?? '' };
   if ('ival' in node && node.ival) return integer(BigInt(node.ival.ival ?? 0), at);
-  if ('boolval' in node && node.boolval) return constantBound(builtin('bool'), -1, node.boolval.boolval ?? false, String(node.boolval.boolval ?? false), at);
+  if ('boolval' in node && node.boolval) return constantBound(builtin('bool'), -1, node.boolval.boolval ?? false,
+    String(node.boolval.boolval ?? false), at);
   if ('fval' in node && node.fval) return number(binder, (node.fval.fval ?? '0').replaceAll('_', ''), at);
   throw binder.fail(at, 'bit strings are not supported');
 }
@@ -126,7 +129,8 @@ function bindExpr(binder: Binder, node: A_Expr): Bound {
       return between(binder, left(), low, high, node.kind.endsWith('SYM'), node.kind.startsWith('AEXPR_NOT'), at);
     }
     default:
-      throw binder.fail(at, `${name === '~' ? 'SIMILAR TO' : (node.kind ?? 'this operator')} is not supported`, 'use LIKE or a regular expression (~)');
+      throw binder.fail(at, `${name === '~' ? 'SIMILAR TO' : (node.kind ?? 'this operator')} is not supported`,
+        'use LIKE or a regular expression (~)');
   }
 }
 
@@ -145,7 +149,8 @@ function bindCase(binder: Binder, node: CaseExpr): Bound {
   });
   const otherwise = node.defresult ? binder.bind(node.defresult) : { ...constantBound(builtin('unknown'), -1, null, 'null', at), literal: null };
   if (!node.arg) return searchedCase(binder, whens, otherwise, at);
-  return simpleCase(binder, binder.bind(node.arg), whens.map(({ condition, result, at: place }) => ({ candidate: condition, result, at: place })), otherwise, at);
+  return simpleCase(binder, binder.bind(node.arg), whens.map(({ condition, result, at: place }) => ({ candidate: condition, result, at: place })),
+    otherwise, at);
 }
 
 function bindCall(binder: Binder, node: FuncCall): Bound {
@@ -154,9 +159,11 @@ function bindCall(binder: Binder, node: FuncCall): Bound {
   const name = path.at(-1) as string;
   const odd = node.agg_star || node.agg_distinct || node.agg_filter || node.agg_order || node.over || node.agg_within_group;
   if (odd) throw binder.fail(at, 'aggregates and window functions cannot be used here: an expression sees one row');
-  if (path.length > 1 && path[0] !== 'pg_catalog') throw binder.fail(at, `function ${path.join('.')} is not supported: only PostgreSQL's own functions are`);
+  if (path.length > 1 && path[0] !== 'pg_catalog') throw binder.fail(at,
+    `function ${path.join('.')} is not supported: only PostgreSQL's own functions are`);
   if (node.func_variadic) throw binder.fail(at, 'VARIADIC is not supported', 'write the arguments one by one');
-  if ((node.args ?? []).some((arg) => 'NamedArgExpr' in arg)) throw binder.fail(at, 'named arguments are not supported', 'write the arguments in their order');
+  if ((node.args ?? []).some((arg) => 'NamedArgExpr' in arg)) throw binder.fail(at, 'named arguments are not supported',
+    'write the arguments in their order');
   return bindFunction(binder, name, bindAll(binder, node.args), at).bound;
 }
 

@@ -14,7 +14,8 @@ export function coerce(binder: Binder, bound: Bound, type: PgType, typmod = -1, 
   if (is(bound.type, 'json') && !is(type, 'json', 'jsonb')) return coerce(binder, coerce(binder, bound, builtin('jsonb')), type, typmod, context);
   const convert = conversion(bound.type, type, context);
   if (!convert) {
-    throw binder.fail(bound.at, `cannot cast type ${typeName(bound.type)} to ${typeName(type)}`, isUnknown(type) ? undefined : 'write a cast to another type in between, or change the expression');
+    throw binder.fail(bound.at, `cannot cast type ${typeName(bound.type)} to ${typeName(type)}`, isUnknown(type)
+      ? undefined : 'write a cast to another type in between, or change the expression');
   }
   const modify = modifier(type, typmod);
   if (same(bound.type, type) && !modify) return bound;

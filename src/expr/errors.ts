@@ -29,7 +29,8 @@ const fail = (sqlState: string, message: string): never => {
 };
 
 export const divisionByZero = (): never => fail('22012', 'division by zero');
-export const outOfRange = (type: string): never => fail('22003', type === 'numeric' ? 'value overflows numeric format' : type.startsWith('float') ? 'value out of range: overflow' : `${sqlName[type] ?? type} out of range`);
+export const outOfRange = (type: string): never => fail('22003', type === 'numeric' ? 'value overflows numeric format' : type.startsWith('float')
+  ? 'value out of range: overflow' : `${sqlName[type] ?? type} out of range`);
 export const underflow = (): never => fail('22003', 'value out of range: underflow');
 export const badInput = (type: string, text: string): never => fail('22P02', `invalid input syntax for type ${sqlName[type] ?? type}: "${text}"`);
 export const badDate = (type: string, text: string): never => fail('22007', `invalid input syntax for type ${sqlName[type] ?? type}: "${text}"`);

@@ -8,9 +8,11 @@ before(loadGrammar);
 
 const type = (name: string): PgType => findType(name) as PgType;
 const status: PgType = { oid: 70_001, schema: 'sales', name: 'status', kind: 'enum', labels: ['draft', 'open', 'closed'], binary: true };
-const domain: PgType = { oid: 70_002, schema: 'public', name: 'price', kind: 'domain', base: type('numeric'), baseTypmod: ((10 << 16) | 2) + 4, binary: true };
+const domain: PgType = { oid: 70_002, schema: 'public', name: 'price', kind: 'domain', base: type('numeric'), baseTypmod: ((10 << 16) | 2) + 4,
+  binary: true };
 const column = (name: string, of: string | PgType, typmod = -1): ScopeColumn => ({ name, type: typeof of === 'string' ? type(of) : of, typmod });
-const scope = [column('id', 'int8'), column('status', status), column('total', 'numeric'), column('ActorId', 'int4'), column('note', 'text'), column('ok', 'bool'), column('price', domain), column('doc', 'jsonb'), column('raw', 'json')];
+const scope = [column('id', 'int8'), column('status', status), column('total', 'numeric'), column('ActorId', 'int4'), column('note', 'text'),
+  column('ok', 'bool'), column('price', domain), column('doc', 'jsonb'), column('raw', 'json')];
 
 /** Evaluates over a row given by column name; other columns are NULL. */
 function value(sql: string, row: Record<string, unknown> = {}): unknown {
@@ -44,7 +46,8 @@ describe('values', () => {
   test('logic has three values', () => {
     const words: Record<string, boolean | null> = { true: true, false: false, null: null };
     const table = [
-      ['true', 'null', null, true], ['false', 'null', false, null], ['null', 'null', null, null], ['null', 'true', null, true], ['null', 'false', false, null],
+      ['true', 'null', null, true], ['false', 'null', false, null], ['null', 'null', null, null], ['null', 'true', null, true], ['null', 'false',
+        false, null],
     ] as const;
     for (const [a, b, and, or] of table) {
       assert.equal(value(`ok and ${b}`, { ok: words[a] }), and, `${a} and ${b}`);
@@ -121,7 +124,8 @@ describe('failures of a row', () => {
   });
 
   test('an unchanged value is told by its column', () => {
-    assert.throws(() => value("note = 'x' or ok", { note: Unchanged }), (error: unknown) => error instanceof UnchangedValueError && error.column === 'note');
+    assert.throws(() => value("note = 'x' or ok", { note: Unchanged }), (error: unknown) => error instanceof UnchangedValueError
+      && error.column === 'note');
     assert.equal(value("ok or note = 'x'", { note: Unchanged, ok: true }), true);
   });
 });

@@ -8,7 +8,8 @@ export function parseFloatText(type: 'float4' | 'float8', text: string): number 
     const exact = Number(word);
     const value = type === 'float4' ? Math.fround(exact) : exact;
     const zero = /^[+-]?[0.]*(e|$)/.test(word);
-    if (!Number.isFinite(value) || (value === 0 && !zero)) return evaluationFailed('22003', `"${text.trim()}" is out of range for type ${typeInMessages(type)}`);
+    if (!Number.isFinite(value) || (value === 0 && !zero)) return evaluationFailed('22003',
+      `"${text.trim()}" is out of range for type ${typeInMessages(type)}`);
     return value;
   }
   // As PostgreSQL does, what does not fit comes before what follows it.

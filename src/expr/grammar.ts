@@ -22,7 +22,8 @@ export function parseExpression(source: Source): Node {
   const [target] = select?.targetList ?? [];
   const result = target && 'ResTarget' in target ? target.ResTarget : undefined;
   if (statements.length !== 1 || !select || !result?.val || select.targetList?.length !== 1 || result.name !== undefined || !isBare(select)) {
-    throw invalid(source, undefined, 'this is not a single SQL expression', 'write what could stand between SELECT and FROM, without a name and without a comma');
+    throw invalid(source, undefined, 'this is not a single SQL expression',
+      'write what could stand between SELECT and FROM, without a name and without a comma');
   }
   return result.val;
 }

@@ -5,4 +5,4 @@ export type { Read } from './bound.ts';
 export { EvaluationError, UnchangedValueError } from './errors.ts';
 export { loadGrammar } from './grammar.ts';
 export { expressionsReference } from './reference.ts';
-export { findType } from './types.ts';
+export { findType, typeText } from './types.ts';

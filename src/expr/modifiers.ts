@@ -42,7 +42,8 @@ function numeric(precision: number, scale: number): (value: Decimal) => Decimal 
     if (value.isNaN) return value;
     if (!value.isFinite) return evaluationFailed('22003', 'numeric field overflow');
     const rounded = value.round(scale);
-    const overflows = limit >= 0 ? rounded.abs().compare(new Decimal(10n ** BigInt(limit))) >= 0 : rounded.abs().compare(new Decimal(1n, -limit)) >= 0;
+    const overflows = limit >= 0 ? rounded.abs().compare(new Decimal(10n ** BigInt(limit))) >= 0 : rounded.abs().compare(new Decimal(1n,
+      -limit)) >= 0;
     return overflows ? evaluationFailed('22003', 'numeric field overflow') : rounded;
   };
 }

@@ -20,7 +20,8 @@ before(async () => {
     create function try_match(operator text, subject text, pattern text) returns text language plpgsql as $$
     declare result boolean;
     begin
-      execute format('select $1 %s ($2 collate %I)', operator, case when operator = '~~*' then 'und-x-icu' else 'C' end) into result using subject, pattern;
+      execute format('select $1 %s ($2 collate %I)', operator, case when operator = '~~*' then 'und-x-icu' else 'C' end) into result using subject,
+        pattern;
       return result::text;
     exception when others then
       return sqlstate;
@@ -31,14 +32,17 @@ after(async () => {
   await cluster?.remove();
 });
 
-const atoms = ['a', 'b', 'B', '1', ' ', '.', '\\d', '\\w', '\\s', '\\S', '\\D', '\\W', '[ab]', '[^a]', '[a-c1]', '[[:alpha:]]', '[^[:digit:]]', '[[:space:]b]', '[]a]', '[a-]', '[\\d_]', '[\\w-]', '\\.', '\\\\', '\\-', 'é', '😀', ']', '/', '&&', '[.]', '[&&a]', '-', '"', '\\n'];
+const atoms = ['a', 'b', 'B', '1', ' ', '.', '\\d', '\\w', '\\s', '\\S', '\\D', '\\W', '[ab]', '[^a]', '[a-c1]', '[[:alpha:]]', '[^[:digit:]]',
+  '[[:space:]b]', '[]a]', '[a-]', '[\\d_]', '[\\w-]', '\\.', '\\\\', '\\-', 'é', '😀', ']', '/', '&&', '[.]', '[&&a]', '-', '"', '\\n'];
 const quantifiers = ['', '', '', '', '*', '+', '?', '{2}', '{1,2}', '{0,}', '*?', '+?', '{2,1}', '{300}'];
 const texts = ['', 'a', 'ab', 'aab1', 'B b', 'é', '😀', 'a.b', 'a\\b', '1 2', 'b]a', 'a\nb', '\u00a0', '\u212a', 'aaa/bbb-&&', 'abABab12'];
 const likeAtoms = ['a', 'b', 'B', 'é', 'É', '😀', '%', '%', '_', '\\%', '\\_', '\\\\', '1', ' ', '.'];
 
 function regex(random: Random, depth = 2): string {
-  const piece = (): string => (depth > 0 && random.chance(0.2) ? `(${random.chance(0.3) ? '?:' : ''}${regex(random, depth - 1)})` : random.pick(atoms)) + random.pick(quantifiers);
-  const branch = (): string => (random.chance(0.15) ? '^' : '') + Array.from({ length: random.between(0, 4) }, piece).join('') + (random.chance(0.15) ? '$' : '');
+  const piece = (): string => (depth > 0 && random.chance(0.2)
+    ? `(${random.chance(0.3) ? '?:' : ''}${regex(random, depth - 1)})` : random.pick(atoms)) + random.pick(quantifiers);
+  const branch = (): string => (random.chance(0.15) ? '^' : '') + Array.from({ length: random.between(0, 4) },
+    piece).join('') + (random.chance(0.15) ? '$' : '');
   return Array.from({ length: random.chance(0.2) ? 2 : 1 }, branch).join('|');
 }
 
@@ -64,7 +68,8 @@ test('patterns match what they match in PostgreSQL', async () => {
       const matches = likePattern(unicodeLower(pattern));
       return (text) => matches(unicodeLower(text));
     };
-    const mine = attempt(operator === '~~' ? () => likePattern(pattern) : operator === '~~*' ? ilike : () => regexPattern(pattern, operator === '~*'));
+    const mine = attempt(operator === '~~' ? () => likePattern(pattern) : operator === '~~*' ? ilike : () => regexPattern(pattern,
+      operator === '~*'));
     return { operator, pattern, mine };
   }).filter(({ mine }) => mine !== undefined);
   const { rows } = await client.query<{ theirs: string[] }>(
@@ -73,7 +78,8 @@ test('patterns match what they match in PostgreSQL', async () => {
     [cases.map(({ operator }) => operator), cases.map(({ pattern }) => pattern), texts],
   );
   const problems = cases.flatMap(({ operator, pattern, mine }, i) =>
-    texts.flatMap((text, t) => (mine![t] === rows[i]!.theirs[t] ? [] : [`${JSON.stringify(text)} ${operator} ${pattern}: mine ${mine![t]}, PostgreSQL ${rows[i]!.theirs[t]}`])));
+    texts.flatMap((text, t) => (mine![t] === rows[i]!.theirs[t]
+      ? [] : [`${JSON.stringify(text)} ${operator} ${pattern}: mine ${mine![t]}, PostgreSQL ${rows[i]!.theirs[t]}`])));
   assert.equal(problems.length, 0, `MILLRACE_SEED=${seed}: ${problems.length} differences\n${problems.slice(0, 25).join('\n')}`);
   assert.ok(cases.length > 600, `only ${cases.length} patterns were accepted`);
 });

@@ -35,17 +35,20 @@ Only functions whose result depends on nothing but their arguments can be used: 
 - Powers of \`numeric\` take whole exponents up to 100000. The last digit of a \`float8\` power can differ where the result is not exact.
 - A LIKE pattern that ends with its escape character is an error for every row.
 - An array's lower bounds are always 1.
+- What PostgreSQL has changed over time follows version 18: subtracting infinite timestamps gives an infinite interval (older servers than
+  17 fail), a JSON null casts to NULL (older than 18 fail).
 - Of other types (ranges, network addresses, composite types, …) columns can be passed on, tested for NULL, and cast to text.
 
 ## Syntax
 
 \`and\` \`or\` \`not\` · \`is [not] null\` · \`is [not] true | false | unknown\` · \`is [not] distinct from\` · \`[not] between [symmetric]\` ·
-\`[not] in (…)\` · \`= any (array)\`, \`<> all (array)\` · \`[not] like | ilike … [escape]\` · \`case\` · \`coalesce\` · \`nullif\` · \`greatest\` · \`least\` ·
-\`cast(x as type)\`, \`x::type\` · \`array[…]\`, \`tags[1]\` · \`extract(year from x)\` · \`position(a in x)\` · \`substring(x from 2 for 3)\` ·
-\`trim(both ' ' from x)\` · \`overlay(x placing y from 2)\` · \`date '2024-03-01'\`, \`interval '1 day'\`
+\`[not] in (…)\` · \`= any (array)\`, \`<> all (array)\` · \`[not] like | ilike … [escape]\` · \`case\` · \`coalesce\` · \`nullif\` ·
+\`greatest\` · \`least\` · \`cast(x as type)\`, \`x::type\` · \`array[…]\`, \`tags[1]\` · \`extract(year from x)\` · \`position(a in x)\` ·
+\`substring(x from 2 for 3)\` · \`trim(both ' ' from x)\` · \`overlay(x placing y from 2)\` · \`date '2024-03-01'\`, \`interval '1 day'\`
 
-Types: \`smallint\` \`integer\` \`bigint\` \`numeric(p,s)\` \`real\` \`double precision\` \`text\` \`varchar(n)\` \`char(n)\` \`name\` \`boolean\` \`date\` \`time\`
-\`timestamp\` \`timestamptz\` \`interval\` \`uuid\` \`bytea\` \`json\` \`jsonb\` \`oid\`, arrays of them, and the enum types of the table's columns.
+Types: \`smallint\` \`integer\` \`bigint\` \`numeric(p,s)\` \`real\` \`double precision\` \`text\` \`varchar(n)\` \`char(n)\` \`name\` \`boolean\`
+\`date\` \`time\` \`timestamp\` \`timestamptz\` \`interval\` \`uuid\` \`bytea\` \`json\` \`jsonb\` \`oid\`,
+arrays of them, and the enum types of the table's columns.
 `;
 
 /** Routines of one name and meaning stand in one row. */
@@ -59,11 +62,13 @@ function rows(list: readonly Routine[], call: (one: Routine) => string): string[
     grouped.set(key, group);
   }
   return [...grouped.values()].map(({ calls, results, doc }) =>
-    `| ${[...calls].map((text) => `\`${text.replaceAll('|', '\\|')}\``).join('<br>')} | ${[...results].join(', ')} | ${doc.replaceAll('|', '\\|')} |`);
+    `| ${[...calls].map((text) => `\`${text.replaceAll('|', '\\|')}\``).join('<br>')} | ${[...results].join(', ')} | ${doc.replaceAll('|',
+      '\\|')} |`);
 }
 
 const shortNames: Readonly<Record<string, string>> = {
-  'timestamp without time zone': 'timestamp', 'timestamp with time zone': 'timestamptz', 'time without time zone': 'time', bpchar: 'char', any: 'any', anyarray: 'array', anyelement: 'element', anynonarray: 'any', anyenum: 'enum',
+  'timestamp without time zone': 'timestamp', 'timestamp with time zone': 'timestamptz', 'time without time zone': 'time', bpchar: 'char',
+    any: 'any', anyarray: 'array', anyelement: 'element', anynonarray: 'any', anyenum: 'enum',
 };
 const shown = (one: Routine['args'][number]): string => shortNames[typeName(one)] ?? typeName(one);
 
@@ -87,9 +92,13 @@ function operatorRows(): string[] {
   });
 }
 
+const conversions = `Types convert by themselves as in PostgreSQL: \`integer\` to \`bigint\` to \`numeric\` to \`double precision\`,
+\`varchar\` to \`text\`, \`date\` to \`timestamp\`, …`;
+
 /** The reference page of expressions, as Markdown. */
 export function expressionsReference(): string {
-  const sections = families.map(([title, list]) => `### ${title}\n\n| function | result | what it gives |\n|---|---|---|\n${rows(list, functionCall).join('\n')}\n`);
-  const operatorTable = `## Operators\n\nTypes convert by themselves as in PostgreSQL: \`integer\` to \`bigint\` to \`numeric\` to \`double precision\`, \`varchar\` to \`text\`, \`date\` to \`timestamp\`, …\n\n| operator | what it gives | for |\n|---|---|---|\n${operatorRows().join('\n')}\n`;
+  const head = '| function | result | what it gives |\n|---|---|---|\n';
+  const sections = families.map(([title, list]) => `### ${title}\n\n${head}${rows(list, functionCall).join('\n')}\n`);
+  const operatorTable = `## Operators\n\n${conversions}\n\n| operator | what it gives | for |\n|---|---|---|\n${operatorRows().join('\n')}\n`;
   return `${intro}\n${operatorTable}\n## Functions\n\n${sections.join('\n')}`;
 }

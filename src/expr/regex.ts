@@ -9,7 +9,8 @@ const posixClasses: Readonly<Record<string, string>> = {
 const shorthand: Readonly<Record<string, string>> = { d: '0-9', w: 'a-zA-Z0-9_', s: ' \\t\\n\\v\\f\\r' };
 const controls = 'ntrfv';
 
-const refuse = (what: string): never => evaluationFailed('0A000', `${what} in a regular expression may differ between PostgreSQL and Millrace and is not supported`);
+const refuse = (what: string): never => evaluationFailed('0A000',
+  `${what} in a regular expression may differ between PostgreSQL and Millrace and is not supported`);
 const wrong = (what: string): never => evaluationFailed('2201B', `invalid regular expression: ${what}`);
 
 /** The test of a pattern: whether some part of the text matches. Throws EvaluationError for what is wrong or refused. */

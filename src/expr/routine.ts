@@ -40,7 +40,8 @@ export function routine(name: string, signature: string, call: Routine['call'], 
 }
 
 /** A routine one of whose arguments is usually a constant; see Routine.prepare. */
-export function prepared(name: string, signature: string, at: number, make: (constant: any) => (...others: any[]) => unknown, doc: string, options: RoutineOptions = {}): Routine {
+export function prepared(name: string, signature: string, at: number, make: (constant: any) => (...others: any[]) => unknown, doc: string,
+  options: RoutineOptions = {}): Routine {
   const call = (...values: any[]): unknown => make(values[at])(...values.filter((_, i) => i !== at));
   return routine(name, signature, call, doc, { ...options, prepare: { at, make } });
 }

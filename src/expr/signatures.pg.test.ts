@@ -32,14 +32,19 @@ const keyOf = (one: Routine): string => {
 const differently = new Set(['array_position', 'jsonb_strip_nulls', 'array_to_string']);
 
 test('operators are those of pg_operator', async () => {
-  const { rows } = await client.query<{ name: string; l: number; r: number; result: number }>('select oprname as name, oprleft::int as l, oprright::int as r, oprresult::int as result from pg_operator');
+  const { rows } = await client.query<{ name: string; l: number; r: number; result: number }>(
+    'select oprname as name, oprleft::int as l, oprright::int as r, oprresult::int as result from pg_operator',
+  );
   const known = new Set(rows.map(({ name, l, r, result }) => key(name, l === 0 ? [r] : [l, r], result)));
   const wrong = [...operators.values()].flat().map(keyOf).filter((one) => !known.has(one));
   assert.deepEqual(wrong, []);
 });
 
 test('functions are those of pg_proc', async () => {
-  const { rows } = await client.query<{ name: string; args: number[]; result: number }>("select proname as name, proargtypes::oid[]::int[] as args, prorettype::int as result from pg_proc where pronamespace = 'pg_catalog'::regnamespace");
+  const { rows } = await client.query<{ name: string; args: number[]; result: number }>(
+    `select proname as name, proargtypes::oid[]::int[] as args, prorettype::int as result from pg_proc
+     where pronamespace = 'pg_catalog'::regnamespace`,
+  );
   const known = new Set(rows.map(({ name, args, result }) => key(name, args, result)));
   const wrong = [...functions.values()].flat().filter((one) => !differently.has(one.name)).map(keyOf).filter((one) => !known.has(one));
   assert.deepEqual(wrong, []);

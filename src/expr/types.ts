@@ -1,7 +1,10 @@
 // The types that expressions know, as PostgreSQL's catalog has them, and their names in SQL.
 import { type PgType, quoteIdent } from '../data/index.ts';
 
-/** PostgreSQL's type category (pg_type.typcategory): S string, N numeric, D date and time, B boolean, A array, E enum, T interval, U user, P pseudo, X unknown. */
+/**
+ * PostgreSQL's type category (pg_type.typcategory): S string, N numeric, D date and time, B boolean, A array, E enum, T interval, U user,
+ * P pseudo, X unknown.
+ */
 export type Category = 'S' | 'N' | 'D' | 'B' | 'A' | 'E' | 'T' | 'U' | 'P' | 'X';
 
 interface Entry {

@@ -16,7 +16,8 @@ function encoder(name: string): (bytes: Buffer) => string {
       // Lines of 76 characters, after RFC 2045.
       return (bytes) => bytes.toString('base64').replace(/.{76}(?=.)/g, '$&\n');
     case 'escape':
-      return (bytes) => [...bytes].map((byte) => (byte === 92 ? '\\\\' : byte === 0 || byte > 127 ? `\\${byte.toString(8).padStart(3, '0')}` : String.fromCharCode(byte))).join('');
+      return (bytes) => [...bytes].map((byte) => (byte === 92 ? '\\\\' : byte === 0 || byte > 127
+        ? `\\${byte.toString(8).padStart(3, '0')}` : String.fromCharCode(byte))).join('');
     default:
       return unknownEncoding(name);
   }
@@ -36,7 +37,8 @@ function decoder(name: string): (text: string) => Buffer {
         const symbols = text.replace(/[ \n\t\r]/g, '');
         const odd = /[^A-Za-z0-9+/=]/.exec(symbols);
         if (odd) return evaluationFailed('22023', `invalid symbol "${odd[0]}" found while decoding base64 sequence`);
-        return /^[^=]*={0,2}$/.test(symbols) && symbols.length % 4 === 0 ? Buffer.from(symbols, 'base64') : evaluationFailed('22023', 'invalid base64 end sequence');
+        return /^[^=]*={0,2}$/.test(symbols) && symbols.length % 4 === 0 ? Buffer.from(symbols, 'base64') : evaluationFailed('22023',
+          'invalid base64 end sequence');
       };
     default:
       return unknownEncoding(name);
@@ -46,12 +48,14 @@ function decoder(name: string): (text: string) => Buffer {
 export const byteFunctions: Routine[] = [
   routine('md5', 'text -> text', md5, 'MD5 of the UTF-8 text, in hexadecimal'),
   routine('md5', 'bytea -> text', md5, 'MD5 in hexadecimal'),
-  ...['sha224', 'sha256', 'sha384', 'sha512'].map((name) => routine(name, 'bytea -> bytea', digest(name), `${name.toUpperCase().replace('SHA', 'SHA-')}; of text: \`${name}(x::bytea)\``)),
+  ...['sha224', 'sha256', 'sha384', 'sha512'].map((name) => routine(name, 'bytea -> bytea', digest(name),
+    `${name.toUpperCase().replace('SHA', 'SHA-')}; of text: \`${name}(convert_to(x, 'UTF8'))\``)),
   prepared('encode', 'bytea, text -> text', 1, encoder, 'Bytes as `hex`, `base64` or `escape` text'),
   prepared('decode', 'text, text -> bytea', 1, decoder, 'Bytes of `hex` or `base64` text'),
   routine('length', 'bytea -> int4', (bytes: Buffer) => bytes.length, 'Number of bytes'),
   routine('octet_length', 'bytea -> int4', (bytes: Buffer) => bytes.length, 'Number of bytes'),
-  routine('convert_to', 'text, name -> bytea', (text: string, encoding: string) => utf8(text, encoding), "Bytes of the text in an encoding, only 'UTF8'"),
+  routine('convert_to', 'text, name -> bytea', (text: string, encoding: string) => utf8(text, encoding),
+    "Bytes of the text in an encoding, only 'UTF8'"),
 ];
 
 function utf8(text: string, encoding: string): Buffer {

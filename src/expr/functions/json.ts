@@ -24,8 +24,10 @@ function stripNulls(value: Json | null): Json | null {
 }
 
 export const jsonFunctions: Routine[] = [
-  routine('jsonb_extract_path', 'jsonb, text -> jsonb', (value: Json, ...path: string[]) => partAt(value, path), 'The part at a path', { variadic: true }),
-  routine('jsonb_extract_path_text', 'jsonb, text -> text', (value: Json, ...path: string[]) => partText(partAt(value, path)), 'The part at a path, as text', { variadic: true }),
+  routine('jsonb_extract_path', 'jsonb, text -> jsonb', (value: Json, ...path: string[]) => partAt(value, path), 'The part at a path',
+    { variadic: true }),
+  routine('jsonb_extract_path_text', 'jsonb, text -> text', (value: Json, ...path: string[]) => partText(partAt(value, path)),
+    'The part at a path, as text', { variadic: true }),
   routine('jsonb_typeof', 'jsonb -> text', kindOf, '`object`, `array`, `string`, `number`, `boolean` or `null`'),
   routine('jsonb_array_length', 'jsonb -> int4', arrayLength, 'Number of elements'),
   routine('jsonb_strip_nulls', 'jsonb -> jsonb', stripNulls, 'Without the object fields that are null'),

@@ -22,17 +22,22 @@ export const mathFunctions: Routine[] = [
   ...['ceil', 'ceiling'].flatMap((name) => each(name, 'The next whole number above', {
     'numeric -> numeric': (value: Decimal) => roundTo(value, 0, 'ceil'), 'float8 -> float8': Math.ceil,
   })),
-  ...each('floor', 'The next whole number below', { 'numeric -> numeric': (value: Decimal) => roundTo(value, 0, 'floor'), 'float8 -> float8': Math.floor }),
+  ...each('floor', 'The next whole number below', { 'numeric -> numeric': (value: Decimal) => roundTo(value, 0, 'floor'),
+    'float8 -> float8': Math.floor }),
   ...each('round', 'Rounded to a whole number: numeric half away from zero, float8 half to even', {
     'numeric -> numeric': (value: Decimal) => value.round(0), 'float8 -> float8': roundEven,
   }),
-  routine('round', 'numeric, int4 -> numeric', (value: Decimal, scale: number) => value.round(clamp(scale)), 'Rounded to so many digits, before the point if negative'),
+  routine('round', 'numeric, int4 -> numeric', (value: Decimal, scale: number) => value.round(clamp(scale)),
+    'Rounded to so many digits, before the point if negative'),
   ...each('trunc', 'Without its fraction', { 'numeric -> numeric': (value: Decimal) => roundTo(value, 0, 'trunc'), 'float8 -> float8': Math.trunc }),
-  routine('trunc', 'numeric, int4 -> numeric', (value: Decimal, scale: number) => roundTo(value, clamp(scale), 'trunc'), 'Cut to so many digits, before the point if negative'),
+  routine('trunc', 'numeric, int4 -> numeric', (value: Decimal, scale: number) => roundTo(value, clamp(scale), 'trunc'),
+    'Cut to so many digits, before the point if negative'),
   ...each('mod', 'Remainder, with the sign of the dividend', {
-    'int2, int2 -> int2': arithmetic2.mod, 'int4, int4 -> int4': arithmetic4.mod, 'int8, int8 -> int8': arithmetic8.mod, 'numeric, numeric -> numeric': mod,
+    'int2, int2 -> int2': arithmetic2.mod, 'int4, int4 -> int4': arithmetic4.mod, 'int8, int8 -> int8': arithmetic8.mod,
+      'numeric, numeric -> numeric': mod,
   }),
   ...each('sign', '−1, 0 or 1', { 'numeric -> numeric': sign, 'float8 -> float8': (value: number) => (value > 0 ? 1 : value < 0 ? -1 : 0) }),
-  ...['power', 'pow'].flatMap((name) => each(name, 'Power; of numeric with a whole exponent', { 'float8, float8 -> float8': power8, 'numeric, numeric -> numeric': powerOf })),
+  ...['power', 'pow'].flatMap((name) => each(name, 'Power; of numeric with a whole exponent', { 'float8, float8 -> float8': power8,
+    'numeric, numeric -> numeric': powerOf })),
   ...each('sqrt', 'Square root', { 'float8 -> float8': root8, 'numeric -> numeric': sqrt }),
 ];

@@ -70,7 +70,8 @@ function splitPart(text: string, separator: string, field: number): string {
 
 function repeat(text: string, times: number): string {
   const bytes = Buffer.byteLength(text) * Math.max(0, times);
-  return bytes > 1_073_741_819 || text.length * times > LENGTH_MAX ? evaluationFailed('54000', 'requested length too large') : text.repeat(Math.max(0, times));
+  return bytes > 1_073_741_819 || text.length * times > LENGTH_MAX ? evaluationFailed('54000',
+    'requested length too large') : text.repeat(Math.max(0, times));
 }
 
 function overlay(text: string, by: string, from: number, length = count(by)): string {
@@ -110,7 +111,8 @@ const concat = (types: readonly PgType[]): Routine['call'] => {
 const concatWs = (types: readonly PgType[]): Routine['call'] => {
   const text = writers(types);
   return (separator: string | null, ...values: unknown[]) =>
-    separator === null ? null : values.flatMap((value, i) => (value === null ? [] : [(text[i + 1] as (v: unknown) => string)(value)])).join(separator);
+    separator === null ? null : values.flatMap((value, i) => (value === null ? [] : [(text[i + 1] as (v: unknown) =>
+      string)(value)])).join(separator);
 };
 
 const length = 'Number of characters';
@@ -142,7 +144,8 @@ export const textFunctions: Routine[] = [
   routine('octet_length', 'text -> int4', (text: string) => Buffer.byteLength(text), 'Number of bytes in UTF-8'),
   routine('octet_length', 'bpchar -> int4', (text: string) => Buffer.byteLength(text), 'Number of bytes in UTF-8'),
   routine('btrim', 'text -> text', (text: string) => trimEnd(trimStart(text)), 'Without spaces at both ends; also `trim(x)`'),
-  routine('btrim', 'text, text -> text', (text: string, set: string) => trimEnd(trimStart(text, set), set), 'Without characters of a set at both ends; also `trim(set from x)`'),
+  routine('btrim', 'text, text -> text', (text: string, set: string) => trimEnd(trimStart(text, set), set),
+    'Without characters of a set at both ends; also `trim(set from x)`'),
   routine('ltrim', 'text -> text', (text: string) => trimStart(text), 'Without spaces at the start'),
   routine('ltrim', 'text, text -> text', trimStart, 'Without characters of a set at the start'),
   routine('rtrim', 'text -> text', (text: string) => trimEnd(text), 'Without spaces at the end'),
@@ -153,13 +156,16 @@ export const textFunctions: Routine[] = [
   ]),
   routine('left', 'text, int4 -> text', left, 'The first characters, or all but the last if negative'),
   routine('right', 'text, int4 -> text', right, 'The last characters, or all but the first if negative'),
-  routine('replace', 'text, text, text -> text', (text: string, from: string, to: string) => (from === '' ? text : text.replaceAll(from, () => to)), 'Every occurrence of one text replaced by another'),
+  routine('replace', 'text, text, text -> text', (text: string, from: string, to: string) => (from === '' ? text : text.replaceAll(from, () => to)),
+    'Every occurrence of one text replaced by another'),
   routine('translate', 'text, text, text -> text', translate, 'Each character of the first set replaced by that of the second'),
   routine('overlay', 'text, text, int4 -> text', overlay, 'A part overwritten from a position on'),
   routine('overlay', 'text, text, int4, int4 -> text', overlay, 'So many characters replaced from a position on'),
   routine('split_part', 'text, text, int4 -> text', splitPart, 'The n-th part between separators, from the end if negative'),
-  routine('concat', 'any -> text', () => null, 'The text forms of all arguments, without NULLs', { strict: false, variadic: true, specialise: concat }),
-  routine('concat_ws', 'text, any -> text', () => null, 'The text forms with a separator between them, without NULLs', { strict: false, variadic: true, specialise: concatWs }),
+  routine('concat', 'any -> text', () => null, 'The text forms of all arguments, without NULLs', { strict: false, variadic: true,
+    specialise: concat }),
+  routine('concat_ws', 'text, any -> text', () => null, 'The text forms with a separator between them, without NULLs', { strict: false,
+    variadic: true, specialise: concatWs }),
   routine('position', 'text, text -> int4', position, 'Where a part begins, 0 if nowhere; written `position(part in x)`'),
   routine('strpos', 'text, text -> int4', position, 'Where a part begins, 0 if nowhere'),
   routine('like_escape', 'text, text -> text', likeEscape, 'The pattern of `x like p escape c`'),

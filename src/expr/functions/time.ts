@@ -24,7 +24,8 @@ const asFloat = (extract: Extract) => (unit: string): ((value: unknown) => numbe
   return (value) => field(value)?.toNumber() ?? null;
 };
 
-const zones = new Set(['utc', 'gmt', 'z', 'etc/utc', 'zulu', 'uct', 'etc/gmt', 'universal', 'etc/universal', 'etc/zulu', 'etc/uct', 'greenwich', 'etc/greenwich', '+00', '+00:00']);
+const zones = new Set(['utc', 'gmt', 'z', 'etc/utc', 'zulu', 'uct', 'etc/gmt', 'universal', 'etc/universal', 'etc/zulu', 'etc/uct', 'greenwich',
+  'etc/greenwich', '+00', '+00:00']);
 
 /** AT TIME ZONE, for UTC: other zones need a time zone database and would tie the result to its version. */
 function atUtc(zone: string, kind: 'timestamp' | 'timestamptz'): (value: Timestamp) => Timestamp {
@@ -33,12 +34,13 @@ function atUtc(zone: string, kind: 'timestamp' | 'timestamptz'): (value: Timesta
 }
 
 function makeDate(shown: number, month: number, day: number): CalendarDate {
-  const bad = (): never => evaluationFailed('22008', `date field value out of range: ${shown}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`);
+  const text = `${shown}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`;
+  const bad = (): never => evaluationFailed('22008', `date field value out of range: ${text}`);
   if (shown === 0 || month < 1 || month > 12) return bad();
   const year = shown < 0 ? shown + 1 : shown;
   if (day < 1 || day > monthLength(year, month)) return bad();
   const date = new CalendarDate(daysFromYmd(year, month, day));
-  return date.inRange ? date : evaluationFailed('22008', `date out of range: ${shown}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`);
+  return date.inRange ? date : evaluationFailed('22008', `date out of range: ${text}`);
 }
 
 function toTimestamp(seconds: number): Timestamp {
@@ -54,13 +56,16 @@ const finite = (value: { readonly isFinite: boolean }): boolean => value.isFinit
 
 export const timeFunctions: Routine[] = [
   ...['timestamp', 'timestamptz'].map((type) =>
-    prepared('date_trunc', `text, ${type} -> ${type}`, 0, (unit: string) => truncateTimestamp(unit, type === 'timestamp' ? plain : zoned), 'Cut to a unit: `second`, `day`, `week`, `month`, `year`, …')),
+    prepared('date_trunc', `text, ${type} -> ${type}`, 0, (unit: string) => truncateTimestamp(unit, type === 'timestamp' ? plain : zoned),
+      'Cut to a unit: `second`, `day`, `week`, `month`, `year`, …')),
   ...Object.entries(extracts).map(([type, extract]) =>
     prepared('extract', `text, ${type} -> numeric`, 0, extract, 'A field as a number, written `extract(year from x)`')),
   ...Object.entries(parts).map(([type, extract]) =>
     prepared('date_part', `text, ${type} -> float8`, 0, asFloat(extract), 'A field as a number')),
-  prepared('timezone', 'text, timestamptz -> timestamp', 0, (zone: string) => atUtc(zone, 'timestamp'), "The time that clocks in the zone show, written `x at time zone 'UTC'`; only UTC"),
-  prepared('timezone', 'text, timestamp -> timestamptz', 0, (zone: string) => atUtc(zone, 'timestamptz'), "The moment when clocks in the zone show the time, written `x at time zone 'UTC'`; only UTC"),
+  prepared('timezone', 'text, timestamptz -> timestamp', 0, (zone: string) => atUtc(zone, 'timestamp'),
+    "The time that clocks in the zone show, written `x at time zone 'UTC'`; only UTC"),
+  prepared('timezone', 'text, timestamp -> timestamptz', 0, (zone: string) => atUtc(zone, 'timestamptz'),
+    "The moment when clocks in the zone show the time, written `x at time zone 'UTC'`; only UTC"),
   routine('make_date', 'int4, int4, int4 -> date', makeDate, 'A date of year, month and day'),
   routine('to_timestamp', 'float8 -> timestamptz', toTimestamp, 'A moment of seconds since 1970'),
   routine('isfinite', 'date -> bool', finite, 'Not ±infinity'),

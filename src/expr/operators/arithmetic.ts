@@ -17,7 +17,8 @@ const decimals: Arithmetic<Decimal> = {
   abs: (a) => a.abs(),
 };
 
-const four = [['+', 'plus', 'Sum'], ['-', 'minus', 'Difference'], ['*', 'times', 'Product'], ['/', 'over', 'Quotient; of integers without its fraction']] as const;
+const four = [['+', 'plus', 'Sum'], ['-', 'minus', 'Difference'], ['*', 'times', 'Product'], ['/', 'over',
+  'Quotient; of integers without its fraction']] as const;
 
 /** The binary operators of one pair of types; `left` and `right` bring the operands to the type of the arithmetic. */
 function binary(types: string, arithmetic: Omit<Arithmetic<any>, 'mod'>, left?: (v: any) => unknown, right?: (v: any) => unknown): Routine[] {
@@ -36,7 +37,8 @@ function unary(type: string, arithmetic: Omit<Arithmetic<any>, 'mod'>): Routine[
   ];
 }
 
-const remainder = (type: string, arithmetic: Arithmetic<any>): Routine => routine('%', `${type}, ${type} -> ${type}`, arithmetic.mod, 'Remainder, with the sign of the dividend');
+const remainder = (type: string, arithmetic: Arithmetic<any>): Routine => routine('%', `${type}, ${type} -> ${type}`, arithmetic.mod,
+  'Remainder, with the sign of the dividend');
 
 export const arithmeticOperators: Routine[] = [
   ...binary('int2, int2 -> int2', arithmetic2),

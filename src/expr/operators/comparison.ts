@@ -43,7 +43,8 @@ const integers = ['int2', 'int4', 'int8'];
 export const comparisonOperators: Routine[] = [
   ...integers.flatMap((left) => integers.flatMap((right) => six(left, right, ints))),
   ...['float4', 'float8'].flatMap((left) => ['float4', 'float8'].flatMap((right) => six(left, right, compareFloats))),
-  ...['bool', 'numeric', 'date', 'time', 'timestamp', 'timestamptz', 'interval', 'uuid', 'bytea', 'oid'].flatMap((type) => six(type, type, own(type))),
+  ...['bool', 'numeric', 'date', 'time', 'timestamp', 'timestamptz', 'interval', 'uuid', 'bytea', 'oid'].flatMap((type) => six(type, type,
+    own(type))),
   ...['text', 'bpchar'].flatMap((type) => six(type, type, own(type), { collate: 'C' })),
   ...six('timestamp', 'timestamptz', own('timestamp')),
   ...six('timestamptz', 'timestamp', own('timestamp')),

@@ -47,6 +47,8 @@ export const jsonOperators: Routine[] = [
   routine('@>', 'jsonb, jsonb -> bool', (a: Json, b: Json) => jsonContains(a, b), 'Contains'),
   routine('<@', 'jsonb, jsonb -> bool', (a: Json, b: Json) => jsonContains(b, a), 'Is contained in'),
   routine('?', 'jsonb, text -> bool', hasKey, 'Has the key, or the string as an element'),
-  routine('?|', 'jsonb, text[] -> bool', (value: Json, keys: (string | null)[]) => keys.some((key) => key !== null && hasKey(value, key)), 'Has any of the keys'),
-  routine('?&', 'jsonb, text[] -> bool', (value: Json, keys: (string | null)[]) => keys.every((key) => key === null || hasKey(value, key)), 'Has all of the keys'),
+  routine('?|', 'jsonb, text[] -> bool', (value: Json, keys: (string | null)[]) => keys.some((key) => key !== null && hasKey(value, key)),
+    'Has any of the keys'),
+  routine('?&', 'jsonb, text[] -> bool', (value: Json, keys: (string | null)[]) => keys.every((key) => key === null || hasKey(value, key)),
+    'Has all of the keys'),
 ];
