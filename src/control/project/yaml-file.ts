@@ -13,7 +13,7 @@ export interface YamlFile {
 /** Reads the text of a project's file; syntax errors, missing variables and literal passwords are in the report. */
 export function readYaml(file: string, text: string, env: Env, folder: string): YamlFile {
   const source = new SourceText(file, text);
-  const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: false, version: '1.2', uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: false, version: '1.2', uniqueKeys: true, logLevel: 'error' });
   const places = new YamlPlaces(source, document.contents);
   const report = new Report(places);
   const variables = variablesInFlow(source);
