@@ -11,4 +11,6 @@ export { PostgresSnapshot, textSettings } from './postgres/source/snapshot.ts';
 export { createPublicationSql, dropSlot, readSlot, type SlotState } from './postgres/source/slot.ts';
 export { makeRelation, readRelations, readTables, type CatalogTable, type ColumnFilter } from './postgres/catalog.ts';
 export { TypeCatalog } from './postgres/types.ts';
-export { PostgresSink, type PostgresSinkOptions } from './postgres/sink/sink.ts';
+export { createPostgresSink, PostgresSink, type PostgresSinkOptions } from './postgres/sink/sink.ts';
+export { millraceSchemaSql } from './postgres/sink/schema.ts';
+export { planSource } from './postgres/source/plan.ts';

@@ -90,5 +90,5 @@ export function segmentsOf(steps: readonly TableStep[], layouts: Layouts, replic
 
 /** Every table that the steps write to. */
 export function targetsOf(steps: readonly TableStep[]): TableName[] {
-  return steps.flatMap((step) => (step.kind === 'rows' ? step.writes.map((write) => write.target as TableName) : step.truncate.targets));
+  return steps.flatMap((step): readonly TableName[] => (step.kind === 'rows' ? step.writes.map((write) => write.target) : step.truncate.targets));
 }

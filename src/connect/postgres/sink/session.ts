@@ -8,7 +8,7 @@ export interface SessionOptions {
   readonly connect: ConnectOptions;
   readonly logger: Logger;
   /** PostgreSQL's synchronous_commit for our transactions; undefined leaves the server's. */
-  readonly synchronousCommit?: 'on' | 'off' | 'local' | 'remote_write' | 'remote_apply';
+  readonly synchronousCommit?: undefined | 'on' | 'off' | 'local' | 'remote_write' | 'remote_apply';
   readonly lockTimeoutMs?: number;
 }
 
