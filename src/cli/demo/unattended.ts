@@ -6,7 +6,10 @@ import type { Stage } from './stage.ts';
 export async function unattended(stage: Stage, rate: number, forMs: number | undefined, signal: AbortSignal, say: (line: string) => void): Promise<ExitCode> {
   stage.onEvent = (event) => say(`${clockText(event.atS)}  ${{ plain: '·', good: '✓', warn: '!', bad: '✗' }[event.tone]} ${event.text}`);
   const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-  const wait = (ms: number): Promise<unknown> => Promise.race([aborted, new Promise((resolve) => setTimeout(resolve, ms))]);
+  /** Ends early at a signal and at a failure. */
+  const wait = async (ms: number): Promise<void> => {
+    for (const end = performance.now() + ms; performance.now() < end && !signal.aborted && stage.failure === undefined; ) await new Promise((resolve) => setTimeout(resolve, 50));
+  };
   const failed = (): ExitCode => {
     say(`the replicating process ended by itself (${stage.failure}); its last lines:\n${stage.logTail()}`);
     return 2;
@@ -16,7 +19,7 @@ export async function unattended(stage: Stage, rate: number, forMs: number | und
   const lines = setInterval(() => say(`${clockText(stage.elapsedS)}  ${line(stage)}`), 1000);
   try {
     if (forMs === undefined) {
-      while (!signal.aborted && stage.failure === undefined) await wait(100);
+      await wait(Infinity);
       return stage.failure === undefined ? 0 : failed();
     }
     const end = performance.now() + forMs;
