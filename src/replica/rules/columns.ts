@@ -1,33 +1,33 @@
-// The columns of a target table, and what each is made of.
+// The columns of a target table that declared rules make, and what each is made of.
 import { nearestName, type Relation } from '../../data/index.ts';
-import type { TargetColumn } from '../../flow/index.ts';
 import type { TableRule } from '../spec.ts';
+import { addedColumns, metaColumns } from './add.ts';
+import type { PlannedColumn } from './making.ts';
+import { maskColumn } from './mask.ts';
 import type { Problems } from './problem.ts';
 
-/** What a target column is made of. */
-export type Making =
-  /** The bytes of a field of the source row. */
-  | { readonly kind: 'field'; readonly field: number };
-
-export interface PlannedColumn {
-  readonly column: TargetColumn;
-  readonly making: Making;
-}
-
-/** The target columns of a table under a rule, in the source's order. */
+/** The target columns of a table under a rule: the source's in its order, then the added ones, then `meta` and `_deleted_at`. */
 export function planColumns(relation: Relation, rule: TableRule | undefined, named: (name: string) => string, problems: Problems): PlannedColumn[] {
-  const planned: PlannedColumn[] = [];
-  for (const [field, column] of relation.columns.entries()) {
-    if (rule?.drop.includes(column.name)) continue;
-    const name = renamed(rule, column.name) ?? named(column.name);
-    planned.push({ column: { ...column, name }, making: { kind: 'field', field } });
-  }
+  const planned = [...sourceColumns(relation, rule, named, problems), ...(rule ? [...addedColumns(relation, rule, problems), ...metaColumns(rule)] : [])];
   refuseTwins(planned, relation, problems);
   return planned;
 }
 
-const renamed = (rule: TableRule | undefined, column: string): string | undefined =>
-  rule && Object.hasOwn(rule.rename, column) ? rule.rename[column] : undefined;
+function sourceColumns(relation: Relation, rule: TableRule | undefined, named: (name: string) => string, problems: Problems): PlannedColumn[] {
+  const planned: PlannedColumn[] = [];
+  for (const [field, source] of relation.columns.entries()) {
+    if (rule?.drop.includes(source.name)) continue;
+    const column = { ...source, name: own(rule?.rename, source.name) ?? named(source.name) };
+    const mask = own(rule?.mask, source.name);
+    const one: PlannedColumn | undefined = mask ? maskColumn(column, field, mask, problems) : { column, making: { kind: 'field', field } };
+    if (one) planned.push(one);
+  }
+  return planned;
+}
+
+/** A column's entry in a mapping of a rule. */
+export const own = <T>(mapping: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>
+  mapping && Object.hasOwn(mapping, name) ? mapping[name] : undefined;
 
 function refuseTwins(planned: readonly PlannedColumn[], relation: Relation, problems: Problems): void {
   const seen = new Map<string, PlannedColumn>();
@@ -41,12 +41,20 @@ function refuseTwins(planned: readonly PlannedColumn[], relation: Relation, prob
   }
 }
 
-function origin(planned: PlannedColumn, relation: Relation): string {
-  return `column ${relation.columns[planned.making.field]?.name}`;
+function origin({ making }: PlannedColumn, relation: Relation): string {
+  switch (making.kind) {
+    case 'field':
+    case 'hash':
+      return `column ${relation.columns[making.field]?.name}`;
+    case 'meta':
+      return 'a column of `meta` or of soft deletes';
+    default:
+      return 'a column that is added or masked';
+  }
 }
 
 /** The columns that a rule names, as it spells them. */
-export const namedColumns = (rule: TableRule): string[] => [...rule.drop, ...Object.keys(rule.rename), ...Object.keys(rule.mask)];
+const namedColumns = (rule: TableRule): string[] => [...rule.drop, ...Object.keys(rule.rename), ...Object.keys(rule.mask)];
 
 /** Columns that a rule names and none of its tables has. */
 export function refuseUnknown(rule: TableRule, relations: readonly Relation[], problems: Problems): void {

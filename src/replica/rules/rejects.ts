@@ -1,0 +1,35 @@
+// The changes that a rule could not make rows of, as the sink keeps them: in the source's layout, without what the rules withhold.
+import type { MillraceError } from '../../base/index.ts';
+import { type Batch, BatchBuilder, type Before, type Op, type RowBlock } from '../../data/index.ts';
+import type { RejectedRows } from '../../flow/index.ts';
+import type { TableRule } from '../spec.ts';
+import { Image } from './image.ts';
+import type { PlannedColumn } from './making.ts';
+
+export function rejectedRows(
+  batch: Batch, rejected: readonly { readonly row: number; readonly error: MillraceError }[], rule: TableRule | undefined, columns: readonly PlannedColumn[],
+): RejectedRows {
+  const { relation } = batch;
+  const withheld = relation.columns.map((column) => rule !== undefined && (rule.drop.includes(column.name) || Object.hasOwn(rule.mask, column.name)));
+  const out = new BatchBuilder(relation, batch.formats);
+  const image = new Image(relation);
+  const copy = (block: RowBlock, row: number, to: BatchBuilder['after']): void => {
+    if (block.offsets[row] === block.offsets[row + 1]) return;
+    image.load(block, row, batch.formats);
+    to.i16(relation.columns.length);
+    for (const [field, hidden] of withheld.entries()) {
+      if (hidden) to.i32(-2);
+      else image.copy(field, to);
+    }
+  };
+  for (const { row } of rejected) {
+    copy(batch.after, row, out.after);
+    copy(batch.before, row, out.before);
+    out.add(batch.ops[row] as Op, batch.seqs[row] as number, batch.befores[row] as Before, batch.partial[row] === 1 || withheld.includes(true));
+  }
+  const fields = Int32Array.from(columns, ({ making }) => {
+    if (making.kind === 'field') return making.field;
+    return making.kind === 'returned' ? (making.field ?? -1) : -1;
+  });
+  return { batch: out.build(), fields, errors: rejected.map((one) => one.error) };
+}

@@ -1,0 +1,44 @@
+// SQL expressions of rules, bound to a source table's columns.
+import { MillraceError } from '../../base/index.ts';
+import type { PgType, Relation } from '../../data/index.ts';
+import { type BoundExpression, bindCondition, bindExpression, EvaluationError, loadGrammar } from '../../expr/index.ts';
+import type { Problems } from './problem.ts';
+
+export interface SqlExpression {
+  readonly type: PgType;
+  readonly typmod: number;
+  /** The type as SQL writes it. */
+  readonly typeText: string;
+  /** Text that PostgreSQL evaluates to the same value over the source table. */
+  readonly sql: string;
+  /** The fields of the source row that it reads. */
+  readonly columns: readonly number[];
+  /** NULL is null. */
+  run(read: (field: number) => unknown): unknown;
+}
+
+/** Await it once before rules with SQL are compiled. */
+export { loadGrammar };
+
+/** Binds an expression, or a condition (boolean); undefined with a problem when it is not valid. */
+export function bindSql(kind: 'expression' | 'condition', sql: string, relation: Relation, problems: Problems): SqlExpression | undefined {
+  try {
+    const bound = kind === 'condition' ? bindCondition(sql, relation.columns) : bindExpression(sql, relation.columns);
+    const { type, typmod, typeText, columns } = bound;
+    return { type, typmod, typeText, columns, sql: bound.sql, run: (read) => evaluate(bound, read) };
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    problems.add(error.code, error.detail === undefined ? error.message : `${error.message}\n${error.detail}`, error.hint);
+    return undefined;
+  }
+}
+
+/** The row is bad when PostgreSQL would have failed on it. */
+function evaluate(bound: BoundExpression, read: (field: number) => unknown): unknown {
+  try {
+    return bound.evaluate(read);
+  } catch (error) {
+    if (error instanceof EvaluationError) throw new MillraceError('TRANSFORM_FAILED', `${bound.sql}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
