@@ -45,7 +45,7 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
   const logger = createLogger('silent');
   const sources = project.sources
     .filter((source) => spec.from.some((from) => from.source === source.name))
-    .map((source) => postgresSource(source, { clock: systemClock, logger }));
+    .map((source) => postgresSource(project, source, { clock: systemClock, logger }));
   const target = await PgConnection.connect(parsePgUrl(spec.url));
   let cuts: Cut[] = [];
   try {

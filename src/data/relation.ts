@@ -42,6 +42,8 @@ export interface Relation extends TableName {
   readonly identity: ReplicaIdentity;
   /** Indexes of the columns that identify a row: those of the replica identity, or of the primary key under `full`. Empty: none. */
   readonly key: readonly number[];
+  /** Declared to be only inserted into: it needs no key, and an update or delete of it is an error. */
+  readonly appendOnly?: true;
   /** A hash of everything above: equal versions are equal shapes. */
   readonly version: string;
 }

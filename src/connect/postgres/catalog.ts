@@ -106,13 +106,21 @@ export function makeRelation(table: TableName & { oid: number }, columns: readon
   return { ...shape, version: createHash('sha256').update(JSON.stringify(shape)).digest('hex').slice(0, 16) };
 }
 
+const asAppendOnly = (relation: Relation): Relation => ({ ...relation, appendOnly: true, version: `${relation.version}a` });
+
+/** Marks the tables that are declared append-only. */
+export const declareAppendOnly = (tables: readonly CatalogTable[], patterns: readonly TablePattern[]): CatalogTable[] =>
+  tables.map((table) => (selects(patterns, table.relation) ? { ...table, relation: asAppendOnly(table.relation) } : table));
+
 /** The relations of a stream: Relation messages matched with what the catalog says, each shape one object. */
 export class StreamRelations {
   readonly #byOid = new Map<number, Relation>();
   readonly #types: TypeCatalog;
+  readonly #isAppendOnly: (table: TableName) => boolean;
 
-  constructor(types: TypeCatalog, known: Iterable<Relation>) {
+  constructor(types: TypeCatalog, known: Iterable<Relation>, isAppendOnly: (table: TableName) => boolean) {
     this.#types = types;
+    this.#isAppendOnly = isAppendOnly;
     for (const relation of known) this.#byOid.set(relation.oid, relation);
   }
 
@@ -158,7 +166,8 @@ export class StreamRelations {
     const keyNames = identity === 'full'
       ? live.filter((row) => Number(row.pk) >= 0).sort((a, b) => Number(a.pk) - Number(b.pk)).map((row) => row.name)
       : message.columns.filter((column) => column.key).map((column) => column.name);
-    const relation = makeRelation(message, columns, identity, this.#keyOrder(message, keyNames));
+    const plain = makeRelation(message, columns, identity, this.#keyOrder(message, keyNames));
+    const relation = this.#isAppendOnly(plain) ? asAppendOnly(plain) : plain;
     this.#byOid.set(relation.oid, relation);
     return relation;
   }

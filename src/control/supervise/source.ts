@@ -5,7 +5,7 @@ import { type Clock, type Logger, type Metrics, Random } from '../../base/index.
 import { EmbeddedStream } from '../../bus/index.ts';
 import { Capture } from '../../capture/index.ts';
 import { PostgresSource } from '../../connect/index.ts';
-import type { SourceIdentity } from '../../data/index.ts';
+import type { SourceIdentity, TablePattern } from '../../data/index.ts';
 import { columnFilter, type Project, type SourceSpec } from '../project/index.ts';
 
 /** The replication slot and the publication of a source, unless the project names others. */
@@ -21,12 +21,19 @@ export interface Surroundings {
   readonly metrics: Metrics;
 }
 
-export function postgresSource(spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, onWait: (reason: string | undefined) => void = () => undefined): PostgresSource {
+/** Tables that are declared append-only, at the source or by a rule. */
+export const appendOnlyTables = (project: Pick<Project, 'replicas'>, source: SourceSpec): TablePattern[] => [
+  ...source.appendOnly,
+  ...project.replicas.flatMap((replica) => replica.rules.filter((rule) => rule.appendOnly && rule.source === source.name).map((rule) => rule.tables)),
+];
+
+export function postgresSource(project: Pick<Project, 'replicas'>, spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, onWait: (reason: string | undefined) => void = () => undefined): PostgresSource {
   return new PostgresSource({
     name: spec.name,
     url: spec.url,
     tables: spec.tables,
     sendsColumn: columnFilter(spec),
+    appendOnly: appendOnlyTables(project, spec),
     slot: slotName(spec),
     publication: publicationName(spec),
     managesPublication: spec.publication === undefined,
@@ -44,7 +51,7 @@ export async function startCapture(project: Project, spec: SourceSpec, around: S
     memoryBytesMax: Math.min(64 << 20, Math.floor(project.limits.memoryBytes / 8)), logger, clock: around.clock,
   });
   const identityFile = join(folder, 'identity.json');
-  const source = postgresSource(spec, { clock: around.clock, logger }, (reason) => capture.waitsFor(reason));
+  const source = postgresSource(project, spec, { clock: around.clock, logger }, (reason) => capture.waitsFor(reason));
   const capture: Capture = new Capture({
     source,
     stream,

@@ -5,7 +5,7 @@ import { CopyParser } from '../../../codec/index.ts';
 import { type Batch, type Lsn, quoteIdent, quoteTable, type Relation, type TablePattern } from '../../../data/index.ts';
 import type { Snapshot } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, PgConnection } from '../../../wire/index.ts';
-import { type CatalogTable, type ColumnFilter, readTables } from '../catalog.ts';
+import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables } from '../catalog.ts';
 import { TypeCatalog } from '../types.ts';
 import { createSlot } from './slot.ts';
 
@@ -27,7 +27,7 @@ export class PostgresSnapshot implements Snapshot {
 
   /** Takes the cut. The snapshot lives in a transaction of its own connection; the temporary slot is gone when this returns. */
   static async take(
-    options: ConnectOptions, patterns: readonly TablePattern[], sendsColumn: ColumnFilter, onWait: (reason: string | undefined) => void, signal: AbortSignal,
+    options: ConnectOptions, patterns: readonly TablePattern[], choice: { readonly sendsColumn: ColumnFilter; readonly appendOnly: readonly TablePattern[] }, onWait: (reason: string | undefined) => void, signal: AbortSignal,
   ): Promise<PostgresSnapshot> {
     const replication = await PgConnection.connect(options, { replication: 'database' });
     const abort = (): void => replication.destroy();
@@ -39,7 +39,8 @@ export class PostgresSnapshot implements Snapshot {
       const { point, snapshotName } = await createSlot(replication, connection, name, 'temporary', onWait);
       if (snapshotName === null) throw new MillraceError('PROTOCOL_VIOLATION', 'the server exported no snapshot', { where: replication.where });
       await connection.query(`${textSettings}; begin isolation level repeatable read read only; set transaction snapshot '${snapshotName}'`);
-      return new PostgresSnapshot(point, connection, await readTables(connection, patterns, new TypeCatalog(), sendsColumn));
+      const tables = declareAppendOnly(await readTables(connection, patterns, new TypeCatalog(), choice.sendsColumn), choice.appendOnly);
+      return new PostgresSnapshot(point, connection, tables);
     } catch (error) {
       connection?.destroy();
       throw describePgError(error, replication.where);

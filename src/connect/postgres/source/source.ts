@@ -2,12 +2,12 @@
 import { assert, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
 import type { RelationMessage } from '../../../codec/index.ts';
 import {
-  asLsn, formatLsn, type Lsn, nearestName, parseLsn, parseTablePattern, type Position, quoteIdent, type Relation, type SourceIdentity, tableAddress,
+  asLsn, formatLsn, type Lsn, nearestName, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, type SourceIdentity, tableAddress,
   type TableName, type TablePattern,
 } from '../../../data/index.ts';
 import type { RunSink, Source, SourceState } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, parsePgUrl, PgConnection, PgError } from '../../../wire/index.ts';
-import { type CatalogTable, type ColumnFilter, readTables, StreamRelations } from '../catalog.ts';
+import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, StreamRelations } from '../catalog.ts';
 import { TypeCatalog } from '../types.ts';
 import { createSlot, describeSlotError, dropSlot, ensurePublication, readSlot } from './slot.ts';
 import { PostgresSnapshot } from './snapshot.ts';
@@ -18,6 +18,8 @@ export interface PostgresSourceOptions {
   readonly url: string;
   readonly tables: readonly TablePattern[];
   readonly sendsColumn: ColumnFilter;
+  /** Tables that are declared to be only inserted into. */
+  readonly appendOnly: readonly TablePattern[];
   readonly slot: string;
   readonly publication: string;
   /** False: the publication was made by someone else and is only checked. */
@@ -63,7 +65,8 @@ export class PostgresSource implements Source {
       await this.#checkServer(control);
       const tables = await this.#readTables(control);
       this.#tables = tables;
-      this.#relations = new StreamRelations(this.#types, tables.map((table) => table.relation));
+      this.#refuseWithoutIdentity();
+      this.#relations = new StreamRelations(this.#types, tables.map((table) => table.relation), (table) => selects(this.#options.appendOnly, table));
       const nested = new Set(['array', 'composite', 'range', 'multirange']);
       this.#binary = tables.every((table) => table.relation.columns.every((column) => column.type.binary || !nested.has(column.type.kind)));
       // The publication first: a slot cannot decode what committed before its publication existed.
@@ -121,7 +124,7 @@ export class PostgresSource implements Source {
 
   snapshot(tables: readonly TableName[], signal: AbortSignal): Promise<PostgresSnapshot> {
     const patterns = tables.map((table) => parseTablePattern(`${quoteIdent(table.schema)}.${quoteIdent(table.name)}`) as TablePattern);
-    return PostgresSnapshot.take(this.#connect, patterns, this.#options.sendsColumn, (reason) => this.#options.onWait?.(reason), signal);
+    return PostgresSnapshot.take(this.#connect, patterns, this.#options, (reason) => this.#options.onWait?.(reason), signal);
   }
 
   async end(): Promise<Position> {
@@ -209,7 +212,7 @@ export class PostgresSource implements Source {
   }
 
   async #readTables(control: PgConnection): Promise<CatalogTable[]> {
-    const tables = await readTables(control, this.#options.tables, this.#types, this.#options.sendsColumn);
+    const tables = declareAppendOnly(await readTables(control, this.#options.tables, this.#types, this.#options.sendsColumn), this.#options.appendOnly);
     for (const pattern of this.#options.tables) {
       if (pattern.exclude || tables.some((table) => pattern.matches(table.relation))) continue;
       const all = await readTables(control, [parseTablePattern('*.*') as TablePattern], this.#types);
@@ -221,6 +224,20 @@ export class PostgresSource implements Source {
       });
     }
     return tables;
+  }
+
+  /**
+   * Before anything is published: PostgreSQL refuses updates and deletes of a published table that has no identity, so publishing it would
+   * break the application that writes it.
+   */
+  #refuseWithoutIdentity(): void {
+    const without = this.#tables.map((table) => table.relation).filter((one) => one.key.length === 0 && one.identity !== 'full' && !one.appendOnly);
+    if (without.length === 0) return;
+    const names = without.map(tableAddress);
+    throw new MillraceError('IDENTITY_MISSING', `${names.join(', ')} ${names.length === 1 ? 'has' : 'have'} no primary key and no replica identity`, {
+      where: this.where,
+      hint: `${without.map((one) => `alter table ${quoteTable(one)} replica identity full;`).join('\n')}\nor, for tables that are only inserted into: sources.${this.name}.appendOnly: [${names.join(', ')}]`,
+    });
   }
 
   async #ensureSlot(control: PgConnection): Promise<{ identity: SourceIdentity; oldest: Lsn; fresh: boolean }> {
