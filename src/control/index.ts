@@ -14,3 +14,6 @@ export { run } from './supervise/run.ts';
 export { logFolder, postgresSource, publicationName, slotName } from './supervise/source.ts';
 export { verify, type VerifyReport } from './verify.ts';
 export { stoppedStatus } from './stopped.ts';
+export { diagnoseProject, type Diagnosis } from './diagnose.ts';
+export { planProject, type PlannedTable, type PlanProblem, type ProjectPlan, type ReplicaPlan, type SourcePlan } from './plan.ts';
+export { planRemoval, type Removal } from './remove.ts';

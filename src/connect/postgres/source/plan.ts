@@ -1,0 +1,25 @@
+// What `up` would make at a source, as SQL for review: the publication and the slot.
+import { quoteLiteral, tableAddress } from '../../../data/index.ts';
+import type { PgConnection } from '../../../wire/index.ts';
+import type { CatalogTable } from '../catalog.ts';
+import { ident } from '../target/sql-text.ts';
+import { columnList, createPublicationSql, publicationMembers, readMembers, readSlot } from './slot.ts';
+
+/** Statements without a semicolon at the end, with half a sentence why; empty when everything is there. */
+export async function planSource(
+  connection: PgConnection, tables: readonly CatalogTable[], names: { readonly slot: string; readonly publication: string; readonly managesPublication: boolean },
+): Promise<{ sql: string; why: string }[]> {
+  const statements: { sql: string; why: string }[] = [];
+  const { slot, publication, managesPublication } = names;
+  if (managesPublication && tables.length > 0) {
+    const [found] = await connection.rows('select 1 as one from pg_catalog.pg_publication where pubname = $1', [publication]);
+    const members = found ? await readMembers(connection, publication) : new Map<string, string>();
+    const differs = members.size > tables.length || tables.some((table) => members.get(tableAddress(table.relation)) !== columnList(table));
+    if (!found) statements.push({ sql: createPublicationSql(publication, tables, connection.major), why: `publication ${ident(publication)} is not there` });
+    else if (differs) statements.push({ sql: `alter publication ${ident(publication)} set table ${publicationMembers(tables)}`, why: `publication ${ident(publication)} holds other tables or columns` });
+  }
+  if (!(await readSlot(connection, slot))) {
+    statements.push({ sql: `select pg_create_logical_replication_slot(${quoteLiteral(slot).trim()}, 'pgoutput')`, why: `slot ${slot} is not there` });
+  }
+  return statements;
+}

@@ -1,0 +1,142 @@
+// What `up` would do: the way of every table with its guarantee, and what it would make at sources and targets. Reads, changes nothing.
+import { type CatalogTable, millraceSchemaSql, planSource, planTarget, readTables, TypeCatalog, type DdlStatement } from '../connect/index.ts';
+import { parsePgUrl, PgConnection, displayTarget } from '../wire/index.ts';
+import { tableAddress } from '../data/index.ts';
+import type { TargetTable } from '../flow/index.ts';
+import { compileRoutes, type ReplicaSpec, type Route, type Routes } from '../replica/index.ts';
+import { columnFilter, type Project, type SourceSpec } from './project/index.ts';
+import { publicationName, slotName } from './supervise/source.ts';
+
+export interface PlannedTable {
+  /** source.schema.table */
+  readonly from: string;
+  /** schema.table at the target. */
+  readonly to: string;
+  /** `bytes`: fields are copied as they come. `computed`: some are made by rules. `transform`: a function makes the row. */
+  readonly path: 'bytes' | 'computed' | 'transform';
+  /** What the rules do, one phrase each: `drop ssn`, `mask email (hash)`. */
+  readonly rules: readonly string[];
+}
+
+export interface PlanProblem {
+  readonly level: 'error' | 'warning';
+  readonly table: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+export interface SourcePlan {
+  /** user@host:port/database */
+  readonly where: string;
+  readonly tables: readonly string[];
+  readonly guarantee: string;
+  readonly sql: readonly { readonly sql: string; readonly why: string }[];
+}
+
+export interface ReplicaPlan {
+  readonly where: string;
+  readonly from: readonly string[];
+  readonly guarantee: string;
+  readonly tables: readonly PlannedTable[];
+  /** For an owner or superuser to run. */
+  readonly grants: readonly { readonly sql: string; readonly why: string }[];
+  readonly ddl: readonly Pick<DdlStatement, 'sql' | 'why'>[];
+  readonly problems: readonly PlanProblem[];
+}
+
+export interface ProjectPlan {
+  readonly sources: Readonly<Record<string, SourcePlan>>;
+  readonly replicas: Readonly<Record<string, ReplicaPlan>>;
+}
+
+/** From a source into its log: capture acknowledges only what cannot be lost. */
+const captured = 'every commit, whole and in order; the source keeps it until every replica has it, or up to limits.walKept';
+/** From a log to a transactional sink; guarantee A of the concepts page. */
+const exactlyOnce = 'exactly once: rows and position commit in one transaction';
+
+/** The tables that each source selects, as its catalog has them now. Throws when a source cannot be read. */
+export async function readProjectTables(project: Project): Promise<Map<string, CatalogTable[]>> {
+  const read = async (source: SourceSpec): Promise<readonly [string, CatalogTable[]]> =>
+    [source.name, await withConnection(source.url, (connection) => readTables(connection, source.tables, new TypeCatalog(), columnFilter(source)))];
+  return new Map(await Promise.all(project.sources.map(read)));
+}
+
+/** The routes of a replica, one object a source. */
+export function compileReplica(spec: ReplicaSpec, tables: ReadonlyMap<string, readonly CatalogTable[]>): Promise<Routes[]> {
+  const sources = [...new Set(spec.from.map((from) => from.source))];
+  return Promise.all(sources.map((source) => compileRoutes(spec, source, (tables.get(source) ?? []).map((table) => table.relation))));
+}
+
+/** The tables that a replica would write. */
+export const wantedTables = (routes: readonly Routes[]): TargetTable[] => routes.flatMap((one) => one.targets);
+
+/** Plans the whole project. Throws when a database cannot be reached. */
+export async function planProject(project: Project): Promise<ProjectPlan> {
+  const tables = await readProjectTables(project);
+  const sources = project.sources.map(async (source) => [source.name, await planOneSource(source, tables.get(source.name) ?? [])] as const);
+  const replicas = project.replicas.map(async (spec) => [spec.name, await planReplica(spec, tables)] as const);
+  return { sources: Object.fromEntries(await Promise.all(sources)), replicas: Object.fromEntries(await Promise.all(replicas)) };
+}
+
+async function planOneSource(source: SourceSpec, tables: readonly CatalogTable[]): Promise<SourcePlan> {
+  const names = { slot: slotName(source), publication: publicationName(source), managesPublication: source.publication === undefined };
+  const sql = await withConnection(source.url, (connection) => planSource(connection, tables, names));
+  return { where: displayTarget(parsePgUrl(source.url)), tables: tables.map((table) => tableAddress(table.relation)), guarantee: captured, sql };
+}
+
+async function planReplica(spec: ReplicaSpec, tables: ReadonlyMap<string, readonly CatalogTable[]>): Promise<ReplicaPlan> {
+  const sources = [...new Set(spec.from.map((from) => from.source))];
+  const routes = await compileReplica(spec, tables);
+  const { target, own } = await withConnection(spec.url, async (connection) => (
+    { target: await planTarget(connection, wantedTables(routes)), own: await planOwnSchema(connection) }
+  ));
+  const planned = routes.flatMap((one, i) => (tables.get(sources[i] as string) ?? []).flatMap((table) => one.for(table.relation).map((route) => plannedTable(sources[i] as string, route))));
+  const ruled = routes.flatMap((one) => one.problems).map(({ table, message, hint }): PlanProblem => ({ level: 'error', table, message, hint }));
+  return {
+    where: displayTarget(parsePgUrl(spec.url)),
+    from: sources,
+    guarantee: exactlyOnce,
+    tables: planned,
+    grants: target.grants,
+    ddl: [...own, ...target.ddl.map(({ sql, why }) => ({ sql, why }))],
+    problems: [...ruled, ...target.problems.map(({ level, table, message, hint }) => ({ level, table, message, hint }))],
+  };
+}
+
+/** The schema in which Millrace keeps positions and dead letters. */
+async function planOwnSchema(connection: PgConnection): Promise<{ sql: string; why: string }[]> {
+  const [row] = await connection.rows<{ there: string }>("select (pg_catalog.to_regclass('millrace.positions') is not null)::text as there");
+  return row?.there === 'true' ? [] : [{ sql: millraceSchemaSql().replace(/;$/, ''), why: 'positions, states of tables and dead letters are kept here' }];
+}
+
+function plannedTable(source: string, route: Route): PlannedTable {
+  const { rule, relation, target, columns } = route;
+  const copied = columns.every(({ making }) => making.kind === 'field' || making.kind === 'constant');
+  const path = rule?.row ? 'transform' : copied && rule?.where === undefined ? 'bytes' : 'computed';
+  return { from: `${source}.${tableAddress(relation)}`, to: tableAddress(target), path, rules: describeRule(route) };
+}
+
+function describeRule({ rule, target }: Route): string[] {
+  if (!rule) return [];
+  return [
+    ...(rule.row ? ['row by a function'] : []),
+    ...(rule.where === undefined ? [] : [typeof rule.where === 'string' ? `where ${rule.where}` : 'where by a function']),
+    ...rule.drop.map((column) => `drop ${column}`),
+    ...Object.entries(rule.rename).map(([from, to]) => `rename ${from} to ${to}`),
+    ...Object.entries(rule.mask).map(([column, mask]) => `mask ${column} (${mask.kind})`),
+    ...Object.entries(rule.add).map(([column, added]) => `add ${column} = ${added.kind === 'sql' ? added.sql : JSON.stringify(added.value)}`),
+    ...(rule.key ? [`key ${target.key.map((i) => target.columns[i]?.name).join(', ')}`] : []),
+    ...(rule.deletes === 'hard' ? [] : [`deletes: ${rule.deletes}`]),
+    ...(rule.meta ? ['meta columns'] : []),
+    ...(rule.appendOnly ? ['append only'] : []),
+  ];
+}
+
+async function withConnection<T>(url: string, use: (connection: PgConnection) => Promise<T>): Promise<T> {
+  const connection = await PgConnection.connect(parsePgUrl(url));
+  try {
+    return await use(connection);
+  } finally {
+    await connection.close();
+  }
+}
