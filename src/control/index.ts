@@ -10,6 +10,7 @@ export {
   type Checked, type ColumnRule, type Diagnostic, type LoadedProject, type LoadOptions, type Project, type ProjectDefinition, type Row, type SourceSchema, type SourceSpec,
   type TableAddress, type TableEntry, type TableOptions, type Tables, type TableShape,
 } from './project/index.ts';
+export { type LibraryOptions, runProject } from './library.ts';
 export { run } from './supervise/run.ts';
 export { logFolder, postgresSource, publicationName, slotName } from './supervise/source.ts';
 export { verify, type VerifyReport } from './verify.ts';
