@@ -120,7 +120,7 @@ const LABEL = 20;
 function chart(name: string, flow: Flow, frame: Frame, width: number, height: number, shades: readonly number[]): string[] {
   // Snapshots and catching up are much faster than the traffic: they may leave the chart at its top, lest the rest be a flat line.
   const traffic = Math.max(...frame.source.history, 0);
-  const top = niceTop(Math.min(Math.max(traffic, ...frame.target.history), traffic > 0 ? traffic * 2.5 : Infinity));
+  const top = niceTop(Math.min(Math.max(traffic, ...frame.target.history), traffic > 0 ? traffic * 1.6 : Infinity));
   const wide = width - LABEL - 7;
   const lines = areaChart(flow.history, HISTORY_SECONDS * HISTORY_PER_SECOND, Math.max(8, wide), height, top);
   const isTarget = name === 'warehouse';

@@ -8,10 +8,13 @@ import type { Traffic } from './traffic.ts';
 
 const LOOK_MS = 1000 / HISTORY_PER_SECOND;
 
+const mean = (values: readonly number[]): number => (values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length);
+
 /** Rows a second from a counter that is read now and then. A counter that falls belongs to a process that began anew. */
 class Rate {
   readonly history: number[] = [];
   total = 0;
+  #samples: readonly number[] = [];
   #last: { atMs: number; count: number } | undefined;
 
   sample(count: number | undefined): void {
@@ -23,14 +26,15 @@ class Rate {
       rate = (rows / Math.max(1, atMs - this.#last.atMs)) * 1000;
     }
     this.#last = { atMs, count: count ?? this.#last?.count ?? 0 };
-    this.history.push(rate);
+    this.#samples = [...this.#samples.slice(-2), rate];
+    // Counters arrive in bunches; a line smoothed over three looks shows the flow and still falls at once when it stops.
+    this.history.push(rate === 0 ? 0 : mean(this.#samples));
     if (this.history.length > HISTORY_SECONDS * HISTORY_PER_SECOND) this.history.shift();
   }
 
   /** Of the last second. */
   get now(): number {
-    const recent = this.history.slice(-HISTORY_PER_SECOND);
-    return recent.length === 0 ? 0 : recent.reduce((sum, rate) => sum + rate, 0) / recent.length;
+    return mean(this.history.slice(-HISTORY_PER_SECOND));
   }
 }
 

@@ -74,7 +74,7 @@ export class Stage {
     const [row] = await connection.rows<{ n: string }>("select sum(n_live_tup)::text as n from pg_stat_user_tables");
     await connection.close();
     if (this.#ending) return;
-    this.event('plain', `two PostgreSQL ${this.#clusters[0]?.version} servers, a shop with ${grouped(Number(row?.n))} rows, traffic begins`);
+    this.event('plain', `PostgreSQL ${this.#clusters[0]?.version} twice, ${grouped(Number(row?.n))} rows, traffic begins`);
     this.#traffic = new Traffic({ url: source, rate });
     writeFileSync(join(this.#folder, 'millrace.yaml'), project(source, target));
     this.#replicator = new Replicator(this.#folder, this.#janitor);
@@ -110,7 +110,7 @@ export class Stage {
   async verify(): Promise<Verdict | undefined> {
     if (!this.#replicator || this.#busy.has('verify')) return undefined;
     this.#busy.add('verify');
-    this.event('plain', 'verify: comparing both sides at one point of the stream');
+    this.event('plain', 'verify: comparing both sides');
     const verdict = await this.#replicator.verify();
     this.#busy.delete('verify');
     if (this.#ending) return verdict;

@@ -63,20 +63,26 @@ const join = (): string => {
   customers += 1;
   return `insert into customers (name, email, balance) values ('Customer ${customers}', 'c${customers}@shop.example', 0)`;
 };
-const remove = (): string => `delete from orders where id = ${takeOrder()}`;
+/** Rows that go along with an order: foreign keys change them, and no command tag counts them. */
+const followers = (id: number): string => `select (select count(*) from order_items where order_id = ${id}) + (select count(*) from payments where order_id = ${id})`;
+const remove = (): string => {
+  const id = takeOrder();
+  return `${followers(id)}; delete from orders where id = ${id}`;
+};
 /** Primary keys change, and those of the items with them. */
 const renumber = (): string => {
   const id = takeOrder();
   const fresh = nextOrder++;
   open.push(fresh);
-  return `update orders set id = ${fresh} where id = ${id}`;
+  return `${followers(id)}; update orders set id = ${fresh} where id = ${id}`;
 };
 const renameSku = (): string => {
   const at = int(skus.length);
   const old = skus[at] as string;
   skus[at] = `SKU-${String(nextSku++).padStart(4, '0')}`;
-  return `update products set sku = '${skus[at]}' where sku = '${old}'`;
+  return `select count(*) from order_items where sku = '${old}'; update products set sku = '${skus[at]}' where sku = '${old}'`;
 };
+/** What is rolled back must not arrive; its row is not counted either. */
 const undo = (): string => `begin; update customers set balance = balance + 1000000 where id = ${1 + int(4000)}; rollback`;
 
 /** How often each happens, in a hundred. */
@@ -95,8 +101,13 @@ async function connectionLoop(queue: () => Promise<void>): Promise<void> {
     await queue();
     try {
       const results = await connection.query((wheel[int(wheel.length)] as () => string)());
+      const undone = results.some(({ tag }) => tag === 'ROLLBACK');
       transactions += 1;
-      for (const { tag } of results) if (/^(INSERT|UPDATE|DELETE)/.test(tag)) rows += tagCount(tag);
+      if (undone) continue;
+      for (const result of results) {
+        if (/^(INSERT|UPDATE|DELETE)/.test(result.tag)) rows += tagCount(result.tag);
+        else if (result.tag.startsWith('SELECT')) rows += Number(result.rows[0]?.[0] ?? 0);
+      }
     } catch (error) {
       // Two transactions that met (a deleted order, a deadlock) are part of a shop's life; a lost server is not.
       if (connection.closed) throw error;
