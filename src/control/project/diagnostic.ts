@@ -63,17 +63,19 @@ export class SourceText {
   }
 }
 
-const passwordInUrl = /(:\/\/[^\s:/@"']*:)([^\s"']*)@/g;
+/** `//user:password@` and `?password=`. */
+const passwordInUrl = /(:\/\/[^\s:/@"']*:)([^\s"']*)(?=@)|(:\/\/[^\s"']*[?&]password=)([^\s"'&]+)/g;
 
 /** Passwords of URLs as stars of the same length, so that carets still point right. Variables stay. */
 export const blankPasswords = (text: string): string =>
-  text.replace(passwordInUrl, (whole, before: string, password: string) => (isVariables(password) ? whole : `${before}${'*'.repeat(password.length)}@`));
+  text.replace(passwordInUrl, (whole, before?: string, password = '', otherBefore?: string, other = '') =>
+    isVariables(password + other) ? whole : `${before ?? otherBefore}${'*'.repeat(`${password}${other}`.length)}`);
 
 const isVariables = (text: string): boolean => text.replace(/\$\{[^}]*\}/g, '') === '';
 
 /** Whether a URL has a password that stands there itself, not in a variable. */
 export function hasLiteralPassword(text: string): boolean {
-  return [...text.matchAll(passwordInUrl)].some(([, , password]) => !isVariables(password as string));
+  return [...text.matchAll(passwordInUrl)].some(([, , password = '', , other = '']) => !isVariables(password + other));
 }
 
 /** `file:line:column`, or what is known of it. */
