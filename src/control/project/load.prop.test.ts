@@ -44,8 +44,8 @@ test('a mutated file gives a project or diagnostics', async () => {
           assert.ok(diagnostic.line !== undefined && diagnostic.line <= text.split('\n').length && (diagnostic.column ?? 0) >= 1, JSON.stringify(diagnostic));
         }
       }
-    }), { numRuns: 500 });
+    }), { numRuns: 300 });
     // A test whose mutations all pass, or all fail, would show nothing.
-    assert.ok(failures > 100 && failures < 500, `${failures} failures`);
+    assert.ok(failures > 60 && failures < 300, `${failures} failures`);
   });
 });

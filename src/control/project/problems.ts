@@ -9,9 +9,13 @@ type Json = { [key: string]: Json } | Json[] | string | number | boolean | null;
 /** Top-level words that later releases will know. */
 const later: Record<string, string> = { hooks: 'hooks', views: 'views', flows: 'flows', telemetry: 'telemetry' };
 
+/** Made once a schema: they tell which keys are valid where. */
+const jsonSchemas = new WeakMap<z.ZodType, Json>();
+
 /** Adds every problem of a failed parse, `base` being the path of the value that was parsed. */
 export function reportIssues(schema: z.ZodType, issues: readonly Issue[], report: Report, base: Path = []): void {
-  const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Json;
+  const json = jsonSchemas.get(schema) ?? (z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Json);
+  jsonSchemas.set(schema, json);
   for (const issue of issues) reportIssue(issue, [], json, report, base);
 }
 
