@@ -43,7 +43,7 @@ function print(context: CommandContext, systems: readonly Diagnosis[]): void {
     }
   }
   for (const { kind, name, where, findings } of systems) {
-    const mending = [...new Set(findings.flatMap(({ level, sql }) => ((level === 'warning' || level === 'error') && sql !== undefined ? [sql] : [])))];
+    const mending = [...new Set(findings.flatMap(({ level, sql }) => ((level === 'warning' || level === 'error') && sql !== undefined ? sql.split('\n') : [])))];
     if (mending.length > 0) printLine(stdout, `\n-- ${kind} ${name}, ${where}:\n${mending.join('\n')}`);
   }
 }

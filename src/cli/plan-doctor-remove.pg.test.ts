@@ -1,6 +1,6 @@
 // plan, doctor and remove on real servers, as a user calls them.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -96,6 +96,22 @@ test('doctor: exit code 1 with the SQL at the end, 0 when it was run', async () 
   assert.equal(well.code, 0, well.text);
   assert.match(well.text, /replica warehouse/);
   await shop.query('drop table keyless');
+});
+
+test('a role without privileges: what plan prints as grants is enough for its DDL', async () => {
+  await warehouse.query('create role poor login; drop schema sales cascade; drop schema millrace cascade; drop type if exists public.status');
+  const yaml = join(folder, 'millrace.yaml');
+  const rich = readFileSync(yaml, 'utf8');
+  writeFileSync(yaml, rich.replace(cluster.url('warehouse'), cluster.url('warehouse').replace('postgres@', 'poor@')));
+  const printed = await call(plan);
+  assert.match(printed.text, /\+ 2 statements for an owner: schemas are to be made, …/);
+  const { replicas } = JSON.parse((await call(plan, { json: true })).text) as { replicas: Record<string, { grants: { sql: string }[]; ddl: { sql: string }[] }> };
+  const poor = await PgConnection.connect({ ...warehouse.options, user: 'poor' });
+  for (const { sql } of replicas['warehouse']?.grants ?? []) await warehouse.query(sql);
+  for (const { sql } of replicas['warehouse']?.ddl ?? []) await poor.query(sql);
+  await poor.close();
+  assert.match((await call(plan)).text, /changes no schema/);
+  writeFileSync(yaml, rich);
 });
 
 test('remove: refuses while the project runs, asks, drops slot and publication, leaves foreign ones', async () => {

@@ -64,7 +64,7 @@ function printGraph({ stdout, env }: CommandContext, plan: ProjectPlan): void {
     changes(replica.grants, 'for an owner');
     changes(replica.ddl, 'to run');
     for (const problem of replica.problems) {
-      printLine(stdout, `  ${problem.level === 'error' ? colors.red('✗') : colors.yellow('!')} ${problem.message}\n    next: ${problem.hint}`);
+      printLine(stdout, `  ${problem.level === 'error' ? colors.red('✗') : colors.yellow('!')} ${problem.message}\n    next: ${problem.hint.replaceAll('\n', '\n          ')}`);
     }
   }
   const changed = [...Object.values(plan.sources).flatMap((source) => source.sql), ...Object.values(plan.replicas).flatMap((replica) => [...replica.grants, ...replica.ddl])];

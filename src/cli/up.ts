@@ -1,4 +1,5 @@
 // `millrace up`: runs the project in this process until a signal, or until everything is caught up.
+import { flushCompileCache } from 'node:module';
 import { createLogger } from '../base/index.ts';
 import { assertNotRunning, claimRunFile, formatDiagnostics, loadProject, run, type Project, type Running } from '../control/index.ts';
 import { displayTarget, parsePgUrl } from '../wire/index.ts';
@@ -38,6 +39,7 @@ async function up(context: CommandContext): Promise<ExitCode> {
     const only = list(context, 'only');
     running = await run(project, { ddl: flag(context, 'ddl'), ...(only ? { only } : {}), logger: createLogger(env['MILLRACE_LOG'] ?? (stderr.isTTY ? 'warn' : 'info')) });
     http.attach(running);
+    flushCompileCache(); // otherwise only an orderly end writes it, and a killed process should be back soon
     if (stderr.isTTY) greet(context, project, http.url, only);
     return await untilDone(context, running, signal);
   } finally {

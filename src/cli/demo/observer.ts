@@ -13,7 +13,6 @@ const mean = (values: readonly number[]): number => (values.length === 0 ? 0 : v
 /** Rows a second from a counter that is read now and then. A counter that falls belongs to a process that began anew. */
 class Rate {
   readonly history: number[] = [];
-  total = 0;
   #samples: readonly number[] = [];
   #last: { atMs: number; count: number } | undefined;
 
@@ -22,7 +21,6 @@ class Rate {
     let rate = 0;
     if (count !== undefined && this.#last) {
       const rows = count >= this.#last.count ? count - this.#last.count : count;
-      this.total += rows;
       rate = (rows / Math.max(1, atMs - this.#last.atMs)) * 1000;
     }
     this.#last = { atMs, count: count ?? this.#last?.count ?? 0 };

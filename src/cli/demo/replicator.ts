@@ -21,13 +21,16 @@ export class Replicator {
   onDeath: ((how: string) => void) | undefined;
   readonly #folder: string;
   readonly #janitor: Janitor;
+  /** Compiled code is kept in the demo's own folder: the process comes back faster, and nothing stays behind. */
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #log: string;
   #child: ChildProcess | undefined;
-  #log: string;
 
   constructor(folder: string, janitor: Janitor) {
     this.#folder = folder;
     this.#janitor = janitor;
     this.#log = join(folder, 'up.log');
+    this.#env = { ...process.env, NODE_COMPILE_CACHE: join(folder, 'code') };
   }
 
   get pid(): number | undefined {
@@ -37,7 +40,7 @@ export class Replicator {
   start(): void {
     const log = openSync(this.#log, 'a');
     // A process group of its own: Ctrl-C is for the demo, which then stops it in order.
-    const child = spawn(process.execPath, [script, '--project', this.#folder, 'up'], { stdio: ['ignore', log, log], detached: true });
+    const child = spawn(process.execPath, [script, '--project', this.#folder, 'up'], { stdio: ['ignore', log, log], detached: true, env: this.#env });
     closeSync(log);
     this.#child = child;
     this.#janitor.watch(child.pid);
@@ -76,7 +79,7 @@ export class Replicator {
 
   /** Runs `millrace verify --json`. */
   async verify(): Promise<Verdict> {
-    const child = spawn(process.execPath, [script, '--project', this.#folder, 'verify', '--json'], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(process.execPath, [script, '--project', this.#folder, 'verify', '--json'], { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: this.#env });
     this.#janitor.watch(child.pid);
     let [out, err] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
