@@ -140,11 +140,11 @@ test('transforms that YAML names', async () => {
 test('a project made in a program', async () => {
   const made = defineProject({
     sources: { shop: { postgres: env('SHOP_URL') } },
-    replicas: { warehouse: { from: ['shop', '!shop.public.audit'], postgres: 'postgres://me@localhost/w', tables: [table('shop.public.a', { to: 'x.b' })] } },
+    replicas: { warehouse: { from: ['shop', '!shop.public.audit*'], postgres: 'postgres://me@localhost/w', tables: [table('shop.public.a*', { to: 'x.b' })] } },
   });
   const { project } = await resolveDefinition(made, { env: testEnv });
   assert.equal(project.replicas[0]?.rules[0]?.to?.name, 'b');
-  assert.deepEqual(project.replicas[0]?.from[0]?.tables.map((each) => each.text), ['*.*', '!public.audit']);
+  assert.deepEqual(project.replicas[0]?.from[0]?.tables.map((each) => each.text), ['*.*', '!public.audit*']);
 });
 
 test('no project, or two', async () => {
