@@ -130,6 +130,8 @@ export class Part {
 
   async #load(known: ConsumerPosition | undefined, routes: Routes, state: SourceState, signal: AbortSignal): Promise<void> {
     const { feed, target, logger, metrics, replica } = this.#options;
+    this.#snapshots.clear();
+    this.progress.loading.clear();
     const tables = await target.tables(this.source);
     const missing: Relation[] = [];
     for (const relation of state.relations) {

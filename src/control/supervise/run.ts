@@ -13,6 +13,8 @@ import { replicaTargets } from './target.ts';
 
 const stopMsMax = 9_000;
 const idleReportMs = 2_500;
+/** How long `caughtUp` bears with a source or target that is away. */
+const patienceMs = 60_000;
 
 /**
  * Starts a project and returns at once; see `Running`. Errors of sources and replicas show in its status and are tried again where that
@@ -96,9 +98,16 @@ class RunningProject implements Running {
   }
 
   async caughtUp(): Promise<void> {
+    const { clock } = this.#around;
     const goals = new Map<Capture, Position>();
+    let troubleSinceMs: number | undefined;
     for (;;) {
       let behind = false;
+      const troubles = [...this.#captures, ...this.#replicas].flatMap(({ condition }) => ('error' in condition ? [condition.error] : []));
+      troubleSinceMs = troubles.length === 0 ? undefined : (troubleSinceMs ?? clock.monotonic());
+      // Who waits for an end wants to hear that there will be none.
+      const hopeless = troubles.find((error) => error.code === 'AUTH_FAILED') ?? (clock.monotonic() - (troubleSinceMs ?? Infinity) > patienceMs ? troubles[0] : undefined);
+      if (hopeless) throw hopeless;
       for (const capture of this.#captures) {
         if (capture.condition.state === 'failed') throw capture.condition.error;
         if (capture.condition.state === 'streaming' && !goals.has(capture)) goals.set(capture, await capture.source.committedEnd());
@@ -114,7 +123,7 @@ class RunningProject implements Running {
       }
       if (!behind) return;
       if (this.#stopping) throw new MillraceError('NOT_RUNNING', 'the project was stopped before it had caught up');
-      await this.#around.clock.sleep(20);
+      await clock.sleep(20);
     }
   }
 
