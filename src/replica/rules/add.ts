@@ -11,12 +11,12 @@ import { bindSql } from './sql-expression.ts';
 export const DELETED_AT = '_deleted_at';
 
 export function addedColumns(relation: Relation, rule: TableRule, problems: Problems): PlannedColumn[] {
-  return Object.entries(rule.add).flatMap(([name, added]) => addedColumn(relation, name, added, problems) ?? []);
+  return Object.entries(rule.add).flatMap(([name, added]) => addedColumn(relation, rule, name, added, problems) ?? []);
 }
 
-function addedColumn(relation: Relation, name: string, added: Added, problems: Problems): PlannedColumn | undefined {
+function addedColumn(relation: Relation, rule: TableRule, name: string, added: Added, problems: Problems): PlannedColumn | undefined {
   if (added.kind === 'constant') return constantColumn(relation, name, added.value, added.type, problems);
-  const expression = bindSql('expression', added.sql, relation, problems);
+  const expression = bindSql('expression', added.sql, relation, problems, rule);
   if (!expression) return undefined;
   if (expression.type.kind === 'pseudo') {
     problems.add('EXPRESSION_INVALID', `the type of the column ${name} is not known`, `cast it, for example: (${added.sql})::text`);

@@ -33,7 +33,7 @@ export class ChangeWriter {
     this.#before = new Image(from);
   }
 
-  /** `run` tells the commit times; undefined: the rows were read by a snapshot. */
+  /** `run` tells the commit times; a row that a snapshot read has none. */
   write(batch: Batch, run: Run | undefined): Written {
     const out = new BatchBuilder(this.#relation, this.#shaper.formats(batch.formats));
     const rejected: { row: number; error: MillraceError }[] = [];
@@ -109,7 +109,7 @@ export class ChangeWriter {
 }
 
 function factsOf(source: string, op: Op, seq: number, run: Run | undefined): ChangeFacts {
-  const committedUs = run && run.transactions.length > 0 ? transactionOf(run, seq).timeUs : undefined;
+  const committedUs = op !== Op.read && run && run.transactions.length > 0 ? transactionOf(run, seq).timeUs : undefined;
   return { source, op: opNames[op], committedUs, deleted: false };
 }
 

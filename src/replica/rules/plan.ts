@@ -70,7 +70,7 @@ function planWhere(relation: Relation, rule: TableRule | undefined, problems: Pr
     if (rule.deletes === 'soft' && relation.identity !== 'full') refuseSoft(relation, problems, '`where`');
     return { where: selectByFunction(rule.where, relation), whereSql: undefined, reads: relation.columns.map((_, field) => field) };
   }
-  const condition = bindSql('condition', rule.where, relation, problems);
+  const condition = bindSql('condition', rule.where, relation, problems, rule);
   if (!condition) return { where: undefined, whereSql: undefined, reads: undefined };
   if (rule.deletes === 'soft' && relation.identity !== 'full') refuseSoft(relation, problems, '`where`');
   return { where: selectBySql(condition, relation), whereSql: condition.sql, reads: condition.columns };

@@ -1,16 +1,17 @@
 // The changes that a rule could not make rows of, as the sink keeps them: in the source's layout, without what the rules withhold.
 import type { MillraceError } from '../../base/index.ts';
-import { type Batch, BatchBuilder, type Before, type Op, type RowBlock } from '../../data/index.ts';
+import { type Batch, BatchBuilder, type Before, type Op, type RowBlock, UNCHANGED_FIELD } from '../../data/index.ts';
 import type { RejectedRows } from '../../flow/index.ts';
 import type { TableRule } from '../spec.ts';
 import { Image } from './image.ts';
 import type { PlannedColumn } from './making.ts';
+import { withholds } from './sql-expression.ts';
 
 export function rejectedRows(
   batch: Batch, rejected: readonly { readonly row: number; readonly error: MillraceError }[], rule: TableRule | undefined, columns: readonly PlannedColumn[],
 ): RejectedRows {
   const { relation } = batch;
-  const withheld = relation.columns.map((column) => rule !== undefined && (rule.drop.includes(column.name) || Object.hasOwn(rule.mask, column.name)));
+  const withheld = relation.columns.map((column) => withholds(rule, column.name));
   const out = new BatchBuilder(relation, batch.formats);
   const image = new Image(relation);
   const copy = (block: RowBlock, row: number, to: BatchBuilder['after']): void => {
@@ -18,7 +19,7 @@ export function rejectedRows(
     image.load(block, row, batch.formats);
     to.i16(relation.columns.length);
     for (const [field, hidden] of withheld.entries()) {
-      if (hidden) to.i32(-2);
+      if (hidden) to.i32(UNCHANGED_FIELD);
       else image.copy(field, to);
     }
   };

@@ -192,3 +192,16 @@ test('a condition on a large column under the default identity is a warning with
   assert.deepEqual(routes.problems, []);
   assert.equal(routes.warnings[0]?.hint, 'at the source: alter table "public"."orders" replica identity full');
 });
+
+test('a failure over a withheld column does not quote its value', async () => {
+  const { errors } = await apply(orders, { drop: ['email'], where: 'email::int4 > 0' }, [one]);
+  assert.equal(errors.length, 1);
+  assert.doesNotMatch(errors[0] ?? '', /a@b/);
+});
+
+test('two rules for one table with one target are refused; rows of a snapshot have no commit time', async () => {
+  const twice = await compileRoutes(makeSpec([makeRule('public.orders'), makeRule('public.orders')]), 'shop', [orders]);
+  assert.deepEqual(twice.problems.map((problem) => problem.message), ['two rules send it to public.orders']);
+  const { rows } = await apply(orders, { meta: true, drop: ['email', 'total', 'status'] }, [{ op: 'read', after: ['1', null, null, 's'] }]);
+  assert.deepEqual(rows, [['read', { id: '1', _source: 'shop', _op: 'read', _committed_at: null }, undefined]]);
+});

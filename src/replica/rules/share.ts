@@ -39,6 +39,11 @@ function fit(plan: Plan, first: Plan, address: string, problems: RuleProblem[]):
     report.add('RULE_INVALID', `it and ${other} both go to ${address}, but ${what}`, 'send it to a table of its own with `to`, or make the columns alike');
     problems.push(...report.list);
   };
+  if (plan.relation.oid === first.relation.oid) {
+    report.add('RULE_INVALID', `two rules send it to ${address}`, 'keep one of them, or give the other another `to`');
+    problems.push(...report.list);
+    return undefined;
+  }
   const order: number[] = [];
   for (const { column } of first.columns) {
     const at = plan.columns.findIndex((one) => one.column.name === column.name);
