@@ -1,7 +1,8 @@
 // connect: one folder per system, each with its source, its sink and what planning and doctoring need to know of it.
 export { arbiterFor, readTargetTable, readTargetTables, type ActualColumn, type ActualConstraint, type ActualTable } from './postgres/target/actual-table.ts';
 export { applyTarget, refuseErrors } from './postgres/target/apply.ts';
-export { planTarget, printPlan, type DdlStatement, type TargetPlan, type TargetProblem } from './postgres/target/plan.ts';
+export { planTarget, printPlan, type TargetPlan } from './postgres/target/plan.ts';
+export type { DdlStatement, TargetProblem } from './postgres/target/statement.ts';
 export type { Fit } from './postgres/target/tables.ts';
 export type { Finding } from './postgres/doctor/finding.ts';
 export { diagnoseSource, type SourceQuestions } from './postgres/doctor/source.ts';

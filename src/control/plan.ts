@@ -91,22 +91,29 @@ async function planReplica(spec: ReplicaSpec, tables: ReadonlyMap<string, readon
     { target: await planTarget(connection, wantedTables(routes)), own: await planOwnSchema(connection) }
   ));
   const planned = routes.flatMap((one, i) => (tables.get(sources[i] as string) ?? []).flatMap((table) => one.for(table.relation).map((route) => plannedTable(sources[i] as string, route))));
-  const ruled = routes.flatMap((one) => one.problems).map(({ table, message, hint }): PlanProblem => ({ level: 'error', table, message, hint }));
+  const ruled = routes.flatMap((one) => one.problems).map(({ table, message, hint }): PlanProblem => ({ level: 'error', table, message: `${table}: ${message}`, hint }));
   return {
     where: displayTarget(parsePgUrl(spec.url)),
     from: sources,
     guarantee: exactlyOnce,
     tables: planned,
-    grants: target.grants,
-    ddl: [...own, ...target.ddl.map(({ sql, why }) => ({ sql, why }))],
+    grants: [...own.grants.filter((grant) => !target.grants.some((other) => other.sql === grant.sql)), ...target.grants],
+    ddl: [...own.ddl, ...target.ddl.map(({ sql, why }) => ({ sql, why }))],
     problems: [...ruled, ...target.problems.map(({ level, table, message, hint }) => ({ level, table, message, hint }))],
   };
 }
 
 /** The schema in which Millrace keeps positions and dead letters. */
-async function planOwnSchema(connection: PgConnection): Promise<{ sql: string; why: string }[]> {
-  const [row] = await connection.rows<{ there: string }>("select (pg_catalog.to_regclass('millrace.positions') is not null)::text as there");
-  return row?.there === 'true' ? [] : [{ sql: millraceSchemaSql().replace(/;$/, ''), why: 'positions, states of tables and dead letters are kept here' }];
+async function planOwnSchema(connection: PgConnection): Promise<Pick<ReplicaPlan, 'grants' | 'ddl'>> {
+  const [row] = await connection.rows<{ there: string; may_create: string; grant: string }>(
+    `select (pg_catalog.to_regclass('millrace.positions') is not null)::text as there, has_database_privilege(current_database(), 'CREATE')::text as may_create,
+       format('grant create on database %I to %I', current_database(), current_user) as grant`,
+  );
+  if (!row || row.there === 'true') return { grants: [], ddl: [] };
+  return {
+    grants: row.may_create === 'true' ? [] : [{ sql: row.grant, why: 'schemas are to be made' }],
+    ddl: [{ sql: millraceSchemaSql().replace(/;$/, ''), why: 'positions, states of tables and dead letters are kept here' }],
+  };
 }
 
 function plannedTable(source: string, route: Route): PlannedTable {

@@ -25,7 +25,7 @@ export async function checkPublication(
     else if (server.recovery) findings.add('error', 'publication', `publication ${name} does not exist, and a standby cannot make it`, { sql: `${create};`, detail: 'to be run on the primary' });
     else if (!server.superuser && foreign.length > 0) {
       findings.add('error', 'publication', `${server.role} cannot make the publication, since it does not own ${names(foreign.map((table) => table))}`,
-        { sql: `${create};`, detail: `an owner of the tables or a superuser runs it; then name it in the project: sources.NAME.publication: ${name}` });
+        { sql: `${create};`, detail: 'an owner of the tables or a superuser runs it, and alters it when tables are added; `millrace up` then only uses it' });
     } else if (!server.mayCreate) {
       findings.add('error', 'publication', `${server.role} may not make a publication in this database`, { sql: `grant create on database ${server.database} to ${server.role};` });
     } else findings.add('ok', 'publication', `publication ${name} is not there yet; \`millrace up\` makes it`);

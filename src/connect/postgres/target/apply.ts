@@ -1,7 +1,8 @@
 // Runs the DDL of a plan. Two processes may do so at once: they take turns, and what is already there is left as it is.
 import { type Logger, MillraceError, silentLogger } from '../../../base/index.ts';
 import { describePgError, type PgConnection, PgError } from '../../../wire/index.ts';
-import type { DdlStatement, TargetPlan } from './plan.ts';
+import type { TargetPlan } from './plan.ts';
+import type { DdlStatement } from './statement.ts';
 
 /** The key of the advisory lock under which targets are changed: "millrace" in ASCII. */
 const ddlLock = 0x6d696c6c72616365n;

@@ -1,7 +1,7 @@
 // What the user of the target may do, and the grants that are missing.
 import type { PgConnection } from '../../../wire/index.ts';
 import type { ActualTable } from './actual-table.ts';
-import type { DdlStatement } from './plan.ts';
+import type { DdlStatement } from './statement.ts';
 import { ident, qualified } from './sql-text.ts';
 
 export interface TargetSchemas {
@@ -39,12 +39,12 @@ export function planGrants(
 ): { sql: string; why: string }[] {
   const grants = new Map<string, string>();
   if (!schemas.mayCreateSchemas && schemas.missing.some((statement) => makesIn.has(statement.schema))) {
-    grants.set(`grant create on database ${schemas.database} to ${schemas.role}`, 'schemas are to be created');
+    grants.set(`grant create on database ${schemas.database} to ${schemas.role}`, 'schemas are to be made');
   }
   const used = new Set([...makesIn, ...tables.map((table) => table.schema)]);
   for (const [name, may] of schemas.present) {
     const lacks = [...(used.has(name) && !may.usage ? ['usage'] : []), ...(makesIn.has(name) && !may.create ? ['create'] : [])];
-    if (lacks.length > 0) grants.set(`grant ${lacks.join(', ')} on schema ${ident(name)} to ${schemas.role}`, `tables of schema ${ident(name)} are to be created or written`);
+    if (lacks.length > 0) grants.set(`grant ${lacks.join(', ')} on schema ${ident(name)} to ${schemas.role}`, `objects of schema ${ident(name)} are to be made or written`);
   }
   for (const table of tables) {
     const name = qualified(table);

@@ -3,7 +3,7 @@ import { baseType, displayIdent, tableAddress } from '../../../data/index.ts';
 import type { TargetColumn, TargetTable } from '../../../flow/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 import { type ActualColumn, type ActualTable, arbiterFor } from './actual-table.ts';
-import type { DdlStatement, TargetProblem } from './plan.ts';
+import type { DdlStatement, TargetProblem } from './statement.ts';
 import { ownerOf } from './privileges.ts';
 import { block, ident, qualified } from './sql-text.ts';
 import { plainText } from './target-types.ts';

@@ -1,7 +1,7 @@
 // Types that the target lacks, in the order in which they depend on each other: enums, domains, ranges and composites are created, types of
 // extensions are asked for. A domain gets its base type only: its CHECKs, NOT NULL and default are the source's business, rows were checked there.
 import type { PgType, TableName } from '../../../data/index.ts';
-import type { DdlStatement, TargetProblem } from './plan.ts';
+import type { DdlStatement, TargetProblem } from './statement.ts';
 import { ownerOf } from './privileges.ts';
 import { block, ident, literal, qualified } from './sql-text.ts';
 import { isBuiltIn, type TargetType, type TargetTypes } from './target-types.ts';
