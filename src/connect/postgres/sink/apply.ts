@@ -95,7 +95,7 @@ function fillIn(fold: Fold, layout: Layout, entry: number, old: Buffer, oldStart
 
 function sort({ fold, layout }: Table, mode: Mode, entries: readonly number[]): Work {
   const work: Work = { deletes: [], updates: new Map(), upserts: [], inserts: [] };
-  const replaces = mode === 'safe' || layout.path === 'replace';
+  const replaces = layout.key.length > 0 && (mode === 'safe' || layout.path === 'replace');
   for (const entry of entries) {
     const state = fold.state[entry];
     if (state === State.partial) {

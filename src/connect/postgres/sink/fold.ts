@@ -46,6 +46,7 @@ export class Fold {
   readonly moves: number[] = [];
   /** Changes that went in. */
   changes = 0;
+  #readExisted = 1;
 
   #starts: Int32Array;
   #lengths: Int32Array;
@@ -60,7 +61,9 @@ export class Fold {
     this.#baseLengths = new Int32Array(fieldCount);
   }
 
-  add(write: TableWrite): void {
+  /** @param fresh Rows of a snapshot go into an empty table. */
+  add(write: TableWrite, fresh = false): void {
+    this.#readExisted = fresh || this.#keyFields.length === 0 ? 0 : 1;
     const { batch, rows } = write;
     const index = this.#writes.push(write) - 1;
     this.#blocks.push(batch.after.bytes);
@@ -74,7 +77,7 @@ export class Fold {
     const op = batch.ops[row];
     let entry: number;
     if (op === Op.insert || op === Op.read) {
-      entry = this.#find(batch.after, row, undefined, op === Op.read ? 1 : 0);
+      entry = this.#find(batch.after, row, undefined, op === Op.read ? this.#readExisted : 0);
       this.#setRow(entry, write, index, row);
     } else if (op === Op.delete) {
       entry = this.#find(batch.before, row, undefined, 1);
@@ -213,7 +216,8 @@ export class Fold {
     hash ^= hash >>> 15;
     const mask = this.#slots.length - 1;
     let slot = hash & mask;
-    for (;;) {
+    // Rows without a key are all different.
+    for (; this.#keyFields.length > 0;) {
       const found = (this.#slots[slot] as number) - 1;
       if (found < 0) break;
       if (this.#hashes[found] === hash && this.#sameKey(bytes, found, at, end)) {
@@ -230,6 +234,7 @@ export class Fold {
     this.#block[entry] = -1;
     this.state[entry] = State.partial;
     this.origin[entry] = entry;
+    if (this.#keyFields.length === 0) return entry;
     if (this.count * 2 > this.#slots.length) this.#rehash();
     else this.#slots[slot] = entry + 1;
     return entry;

@@ -1,7 +1,7 @@
 // Cuts the steps of a commit into segments. Within one, every folded table is independent of the others; a TRUNCATE ends a segment, and so
 // does a table whose rows begin to have another layout.
 import { assert } from '../../../base/index.ts';
-import { tableAddress, type TableName } from '../../../data/index.ts';
+import { Op, tableAddress, type TableName } from '../../../data/index.ts';
 import type { TableStep, TableTruncate, TableWrite } from '../../../flow/index.ts';
 import type { Table } from './apply.ts';
 import { Fold } from './fold.ts';
@@ -55,11 +55,21 @@ export class Layouts {
   }
 }
 
-export function segmentsOf(steps: readonly TableStep[], layouts: Layouts, replicaRole: boolean): Segment[] {
+/** @param load Rows of a snapshot: always folded, since their order says nothing; `fresh` ones go into an empty table. */
+export function segmentsOf(steps: readonly TableStep[], layouts: Layouts, replicaRole: boolean, load?: 'fresh' | 'merge'): Segment[] {
   const segments: Segment[] = [];
   let tables = new Map<string, Table>();
   let ordered: OrderedWrite[] = [];
   const cut = (truncate?: TableTruncate): void => {
+    const left = ordered.filter(({ layout }) => !appends(layout, ordered, replicaRole));
+    for (const { layout, write } of ordered) {
+      if (left.some((other) => other.layout === layout)) continue;
+      const key = `${layout.address} ${layout.id}`;
+      const table = tables.get(key) ?? { fold: new Fold(layout.keyFields, layout.fieldCount), layout };
+      table.fold.add(write, load === 'fresh');
+      tables.set(key, table);
+    }
+    ordered = left;
     if (tables.size > 0 || ordered.length > 0 || truncate) segments.push({ tables: [...tables.values()], ordered: inOrder(ordered), ...(truncate ? { truncate } : {}) });
     tables = new Map();
     ordered = [];
@@ -71,7 +81,7 @@ export function segmentsOf(steps: readonly TableStep[], layouts: Layouts, replic
     }
     for (const write of step.writes) {
       const layout = layouts.get(write, replicaRole);
-      if (layout.path === 'ordered') {
+      if (layout.path === 'ordered' && !load) {
         ordered.push({ step: index, layout, write });
         continue;
       }
@@ -81,12 +91,21 @@ export function segmentsOf(steps: readonly TableStep[], layouts: Layouts, replic
         table = undefined;
       }
       if (!table) tables.set(layout.address, (table = { fold: new Fold(layout.keyFields, layout.fieldCount), layout }));
-      table.fold.add(write);
+      table.fold.add(write, load === 'fresh');
     }
   }
   cut();
   return segments;
 }
+
+/** Rows without a key that are only added need no order: they go by COPY. */
+function appends(layout: Layout, ordered: readonly OrderedWrite[], replicaRole: boolean): boolean {
+  if (layout.key.length > 0 || (layout.shape.dependent && !replicaRole)) return false;
+  return ordered.every(({ layout: { address }, write: { batch, rows } }) =>
+    address !== layout.address || (rows ? rows.every((row) => isAdded(batch.ops[row])) : batch.ops.every(isAdded)));
+}
+
+const isAdded = (op: number | undefined): boolean => op === Op.insert || op === Op.read;
 
 /** Every table that the steps write to. */
 export function targetsOf(steps: readonly TableStep[]): TableName[] {

@@ -1,11 +1,15 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
-import { type Position, quoteTable, type SourceIdentity } from '../../../data/index.ts';
+import { parseLsn, type Position, quoteTable, type SourceIdentity, tableAddress } from '../../../data/index.ts';
 import type { Committed, ConsumerPosition, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
-import { type ConnectOptions, describePgError, isTransient, PgError, type Result } from '../../../wire/index.ts';
-import { complete, incomplete, type Mode, send, type Table } from './apply.ts';
-import { Fence, fenced, isFenced } from './fence.ts';
+import { type ConnectOptions, describePgError, PgError, type Result } from '../../../wire/index.ts';
+import { complete, incomplete, type Mode as ApplyMode, send } from './apply.ts';
+import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
+import { isolate, isolateOrdered, isRowError, rowMissing, unitsOf } from './isolate.ts';
+import { type Letter, letterOf, orderedLetter, writeLetter } from './letter-rows.ts';
+import { type Load, type LoadedTable, loadTable, rejected } from './loader.ts';
+import { OpenLetters } from './open-letters.ts';
 import { sendOrdered } from './ordered.ts';
 import { ensureSchema } from './schema.ts';
 import { Layouts, type Segment, segmentsOf, targetsOf } from './segments.ts';
@@ -24,13 +28,14 @@ export interface PostgresSinkOptions {
   readonly lockTimeoutMs?: number;
 }
 
-/** What stands between a failed attempt and the next one. */
-type Verdict = 'safe' | 'isolate';
+/** `isolate`: as `safe`, row groups under savepoints, so that bad rows are found and left out. */
+type Mode = ApplyMode | 'isolate';
 
 export class PostgresSink implements TransactionalSink<TableStep> {
   readonly #options: PostgresSinkOptions;
   readonly #fence: Fence;
   readonly #layouts = new Layouts();
+  readonly #letters = new OpenLetters();
   #session: Session | undefined;
   /** A commit whose outcome is not known: the connection broke before its answer came. */
   #pending: { part: string; position: Position; epoch: bigint; committed: Committed } | undefined;
@@ -46,7 +51,9 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     try {
       this.#session = await Session.open(this.#options);
       await ensureSchema(this.#session.connection);
-      return await this.#fence.raise(this.#session, false);
+      const positions = await this.#fence.raise(this.#session, false);
+      await this.#letters.load(this.#session, this.#options.consumer);
+      return positions;
     } catch (error) {
       await this.close();
       throw describePgError(error, this.#where);
@@ -71,19 +78,49 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     if (settled) return settled;
     try {
       await this.#layouts.load(session, targetsOf(steps));
-      const verdict = await this.#attempt(session, part, position, steps, 'fast');
-      if (typeof verdict === 'object') return verdict;
-      if (verdict === 'safe') {
-        const again = await this.#attempt(session, part, position, steps, 'safe');
-        if (typeof again === 'object') return again;
+      for (let mode: Mode = 'fast'; ; ) {
+        const outcome: Committed | Mode = await this.#attempt(session, part, position, steps, mode);
+        if (typeof outcome === 'object') return outcome;
+        mode = outcome;
       }
-      throw new MillraceError('ROW_REJECTED', 'a row was refused');
     } catch (error) {
       this.#layouts.clear();
       if (session.connection.closed) return await this.#afterBreak(part, position, error);
       await session.rollback().catch(() => undefined);
       throw describePgError(error, this.#where);
     }
+  }
+
+  /** What is remembered of the tables that were loaded for a source. */
+  async tables(part: string): Promise<readonly LoadedTable[]> {
+    const { connection } = await this.#ready();
+    const rows = await connection.rows<{ source_table: string; target_table: string; state: string; snapshot_position: string | null; rows: string | null }>(
+      'select source_table, target_table, state, snapshot_position, rows::text from millrace.tables where consumer = $1 and source = $2 order by 1, 2', [this.#options.consumer, part],
+    );
+    return rows.map((row) => ({
+      source: row.source_table, target: row.target_table, done: row.state === 'done', snapshotPosition: parseLsn(row.snapshot_position ?? '0/0'), rows: Number(row.rows ?? 0),
+    }));
+  }
+
+  /** Fills a table from a snapshot in a session of its own. It may run beside commits and other loads. */
+  async load(load: Load, signal: AbortSignal): Promise<Committed> {
+    const session = await Session.open(this.#options).catch((error: unknown) => {
+      throw describePgError(error, this.#where);
+    });
+    try {
+      return await loadTable({ session, fence: this.#fence, onBadRow: this.#options.onBadRow }, load, signal);
+    } catch (error) {
+      throw describePgError(error, this.#where);
+    } finally {
+      await session.connection.close();
+    }
+  }
+
+  /** Marks tables (addresses at the source) as not loaded: the next load empties them first. */
+  async forget(part: string, tables: readonly string[]): Promise<void> {
+    const session = await this.#ready();
+    const sql = `update millrace.tables set state = 'copying', updated_at = pg_catalog.now() where consumer = $1 and source = $2 and source_table = any($3::text[])`;
+    await session.execute(sql, text(this.#options.consumer, part, `{${tables.map((table) => JSON.stringify(table)).join(',')}}`));
   }
 
   /** The session, made anew when it broke: then the fence is raised again, and the positions are read. */
@@ -94,6 +131,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       this.#session = session;
       this.#layouts.clear();
       await this.#fence.raise(session, true);
+      await this.#letters.load(session, this.#options.consumer);
       return session;
     } catch (error) {
       this.#session?.connection.destroy();
@@ -121,18 +159,22 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     throw new MillraceError('CONNECTION_LOST', cause?.message ?? 'the connection to the target broke', { where: this.#where, cause: error });
   }
 
-  async #attempt(session: Session, part: string, position: Position, steps: readonly TableStep[], mode: Mode): Promise<Committed | Verdict> {
+  async #attempt(session: Session, part: string, position: Position, steps: readonly TableStep[], mode: Mode): Promise<Committed | Mode> {
     const identity = this.#options.identityOf(part);
     const segments = segmentsOf(steps, this.#layouts, session.replicaRole);
     session.begin();
     crashPoint('apply.after-begin');
     this.#fence.advance(session, part, position, identity);
+    let kept = 0;
+    let superseded = false;
     for (const segment of segments) {
-      const failure = await this.#sendSegment(session, segment, mode);
-      if (failure) return this.#judge(session, failure, mode);
+      const failure = await this.#sendSegment(session, segment, position, mode);
+      if ('sent' in failure) return this.#judge(session, failure, mode);
+      kept += failure.kept;
+      superseded ||= failure.superseded;
     }
     crashPoint('apply.before-commit');
-    const committed: Committed = { rows: rowsOf(segments), deadLetters: 0 };
+    const committed: Committed = { rows: rowsOf(segments) - kept, deadLetters: kept };
     const outcome = session.query('commit', 'commit');
     this.#pending = { part, position, epoch: (this.#fence.get(part)?.epoch ?? 0n) + 1n, committed };
     session.connection.flush();
@@ -144,53 +186,61 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     this.#pending = undefined;
     crashPoint('apply.after-commit');
     this.#fence.advanced(part, position, identity);
+    if (kept > 0 || superseded) await this.#letters.load(session, this.#options.consumer);
     return committed;
   }
 
-  /** Sends a segment; a failure is returned only where a round trip was needed and has shown it. */
-  async #sendSegment(session: Session, segment: Segment, mode: Mode): Promise<Failure | undefined> {
+  /** Sends a segment; a failure is returned only where a round trip was needed and has shown it. Otherwise: the letters that were written. */
+  async #sendSegment(session: Session, segment: Segment, position: Position, mode: Mode): Promise<Failure | { kept: number; superseded: boolean }> {
+    const letters: (Letter | undefined)[] = [];
+    let superseded = false;
     for (const table of segment.tables) {
-      const entries = [...Array(table.fold.count).keys()];
-      const missing = entries.find((entry) => table.fold.state[entry] === State.missing);
+      const { fold, layout } = table;
+      const met = await this.#letters.meet(session, table);
+      if (met) superseded = true;
+      for (const unit of met?.joined ?? []) letters.push(...unit.map((entry) => letterOf(table, entry, unit, 'joined', rowMissing(layout.address))));
+      const entries = met?.rest ?? [...Array(fold.count).keys()];
+      if (mode === 'isolate') {
+        const allowed = met ? new Set(entries) : undefined;
+        const units = unitsOf(fold).filter((unit) => !allowed || unit.every((entry) => allowed.has(entry)));
+        for (const { entries: unit, error } of await isolate(session, table, units)) letters.push(...unit.map((entry) => letterOf(table, entry, unit, 'open', error)));
+        continue;
+      }
+      const lost = entries.filter((entry) => fold.state[entry] === State.missing);
       const parts = incomplete(table, mode, entries);
       if (parts.length > 0) {
         const failure = await session.settle();
         if (failure) return failure;
-        const lost = await complete(session, table, parts);
-        if (lost.length > 0) return rowMissing(table, lost);
+        lost.push(...(await complete(session, table, parts)));
       }
-      if (missing !== undefined) return rowMissing(table, [missing]);
+      if (lost.length > 0) return { sent: { what: 'update', promise: Promise.resolve(), layout, entries: lost }, error: rowMissing(layout.address) };
       send(session, table, mode, entries);
       await session.connection.drained();
     }
-    for (const row of segment.ordered) sendOrdered(session, row);
+    if (mode === 'isolate') letters.push(...(await isolateOrdered(session, segment.ordered)).map(({ row, error }) => orderedLetter(row, error)));
+    else for (const row of segment.ordered) sendOrdered(session, row);
+    let kept = 0;
+    for (const letter of letters) {
+      if (!letter) continue;
+      if (this.#options.onBadRow === 'stop') throw rejected(tableAddress(letter.write.target), letter.error, letter);
+      await writeLetter(session, this.#options.consumer, position, letter);
+      kept += 1;
+    }
     if (segment.truncate) sendTruncate(session, segment.truncate);
-    return undefined;
+    return { kept, superseded };
   }
 
   /** Rolls back and says what to do next; throws what no other attempt can mend. */
-  async #judge(session: Session, { sent, error }: Failure, mode: Mode): Promise<Verdict> {
+  async #judge(session: Session, { sent, error }: Failure, mode: Mode): Promise<Mode> {
     if (session.connection.closed) throw error;
     this.#pending = undefined;
     await session.rollback();
     if (sent.what === 'fence' && isFenced(error)) throw fenced(this.#options.consumer);
-    if (error instanceof MillraceError) {
-      if (error.code === 'ROW_MISSING') return 'isolate';
-      throw error;
-    }
-    if (!(error instanceof PgError) || isTransient(error)) throw error;
-    if (mode === 'fast' && ['23505', '23P01', '55000', '428C9', '21000'].includes(error.code)) return 'safe';
+    if (mode === 'isolate') throw error;
+    if (error instanceof PgError && mode === 'fast' && ['23505', '23P01', '55000', '428C9', '21000'].includes(error.code)) return 'safe';
     if (isRowError(error)) return 'isolate';
     throw error;
   }
-}
-
-/** Errors that are about a row's values, so that leaving the row out helps. */
-export const isRowError = (error: PgError): boolean => /^(22|23|54)/.test(error.code) || error.code === 'P0001';
-
-function rowMissing({ layout }: Table, entries: readonly number[]): Failure {
-  const error = new MillraceError('ROW_MISSING', `an update of ${layout.address} carries only a part of its row, and the row is not there`);
-  return { sent: { what: 'update', promise: Promise.resolve(), layout, entries }, error };
 }
 
 function sendTruncate(session: Session, { targets, cascade, restartIdentity }: TableTruncate): Promise<readonly Result[]> {

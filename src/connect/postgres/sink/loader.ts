@@ -1,0 +1,136 @@
+// The snapshot path: fills one table in one transaction of its own session, together with the note that it is done. An empty table is
+// COPYed into; where several source tables share a target, the later ones are merged.
+import { crashPoint, MillraceError } from '../../../base/index.ts';
+import { formatLsn, type Position, quoteTable, tableAddress, type TableName } from '../../../data/index.ts';
+import type { Committed, TableStep, TargetTable } from '../../../flow/index.ts';
+import { PgError } from '../../../wire/index.ts';
+import { send, type Table } from './apply.ts';
+import { type Fence, fenced, isFenced, text } from './fence.ts';
+import { isolate, isRowError, rowError, underSavepoint, unitsOf } from './isolate.ts';
+import { keyTexts, type Letter, letterOf, writeLetter } from './letter-rows.ts';
+import { Layouts, segmentsOf } from './segments.ts';
+import type { Session } from './session.ts';
+
+export interface Load {
+  readonly part: string;
+  readonly from: TableName;
+  readonly target: TargetTable;
+  /** Where the snapshot stands in the stream. */
+  readonly position: Position;
+  readonly steps: AsyncIterable<TableStep>;
+}
+
+/** What the target remembers of a table's snapshot. Tables by their address. */
+export interface LoadedTable {
+  readonly source: string;
+  readonly target: string;
+  readonly done: boolean;
+  readonly snapshotPosition: Position;
+  readonly rows: number;
+}
+
+/** Rows are sent in pieces of about this size; after each one the server's answer is awaited, which bounds the memory of both sides. */
+const pieceBytes = 4 << 20;
+
+const remember = `insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows)
+  values ($1, $2, $3, $4, 'done', $5, $6::int8) on conflict (consumer, source, source_table, target_table) do update
+  set state = 'done', snapshot_position = excluded.snapshot_position, rows = excluded.rows, updated_at = pg_catalog.now()`;
+
+export interface LoadContext {
+  readonly session: Session;
+  readonly fence: Fence;
+  readonly onBadRow: 'deadLetter' | 'stop';
+}
+
+/** Loads and commits; an aborted signal rolls back and returns zero rows. On any error nothing stays. */
+export async function loadTable({ session, fence, onBadRow }: LoadContext, load: Load, signal: AbortSignal): Promise<Committed> {
+  const { consumer } = fence;
+  const layouts = new Layouts();
+  await layouts.load(session, [load.target]);
+  session.begin();
+  const fresh = await makeRoom(session, consumer, load);
+  let rows = 0;
+  let deadLetters = 0;
+  const apply = async (steps: readonly TableStep[]): Promise<void> => {
+    for (const segment of segmentsOf(steps, layouts, session.replicaRole, fresh ? 'fresh' : 'merge')) {
+      for (const table of segment.tables) {
+        const refused = await loadPiece(session, table, fresh);
+        rows += table.fold.count - refused.length;
+        for (const { entries, error } of refused) {
+          for (const entry of entries) {
+            const letter = letterOf(table, entry, entries, 'open', error);
+            if (onBadRow === 'stop') throw rejected(table.layout.address, error, letter);
+            if (letter) await writeLetter(session, consumer, load.position, letter);
+            deadLetters += 1;
+          }
+        }
+      }
+    }
+  };
+  let piece: TableStep[] = [];
+  let bytes = 0;
+  for await (const step of load.steps) {
+    if (signal.aborted) break;
+    piece.push(step);
+    if (step.kind === 'rows') bytes += step.writes.reduce((sum, { batch }) => sum + batch.after.bytes.length, 0);
+    if (bytes < pieceBytes) continue;
+    await apply(piece);
+    crashPoint('snapshot.mid-copy');
+    piece = [];
+    bytes = 0;
+  }
+  if (signal.aborted) {
+    await session.rollback();
+    return { rows: 0, deadLetters: 0 };
+  }
+  await apply(piece);
+  const params = text(consumer, load.part, tableAddress(load.from), tableAddress(load.target), formatLsn(load.position), String(rows));
+  session.track({ what: 'other', promise: session.execute(remember, params) });
+  // The fence is held only now: a successor must not wait for the whole load of a process that lost its connection.
+  fence.hold(session);
+  crashPoint('snapshot.before-commit');
+  const outcome = session.query('commit', 'commit');
+  const failure = await session.settle();
+  if (failure) throw failure.sent.what === 'fence' && isFenced(failure.error) ? fenced(consumer) : failure.error;
+  if ((await outcome)[0]?.tag !== 'COMMIT') throw new MillraceError('TARGET_BUSY', `the load of ${tableAddress(load.target)} was rolled back`);
+  crashPoint('snapshot.after-commit');
+  return { rows, deadLetters };
+}
+
+/** Whether the table is empty now, so that rows can be COPYed straight into it. */
+async function makeRoom({ connection }: Session, consumer: string, { part, from, target }: Load): Promise<boolean> {
+  const recorded = await connection.rows<{ source: string; source_table: string; state: string }>(
+    'select source, source_table, state from millrace.tables where consumer = $1 and target_table = $2', [consumer, tableAddress(target)],
+  );
+  const isOurs = (row: { source: string; source_table: string }): boolean => row.source === part && row.source_table === tableAddress(from);
+  const shared = recorded.some((row) => !isOurs(row) && row.state === 'done');
+  if (recorded.some(isOurs) && !shared) await connection.query(`truncate ${quoteTable(target)}`);
+  const [row] = await connection.rows<{ filled: string }>(`select exists (select from ${quoteTable(target)})::text as filled`);
+  if (row?.filled !== 'true') return true;
+  if (shared) return false;
+  throw new MillraceError('TARGET_MISMATCH', `table ${tableAddress(target)} has rows that this replica has not written`, {
+    where: connection.where, hint: `empty it: truncate ${quoteTable(target)}`,
+  });
+}
+
+async function loadPiece(session: Session, table: Table, fresh: boolean): Promise<{ entries: readonly number[]; error: PgError | MillraceError }[]> {
+  const mode = !fresh && table.layout.path === 'ordered' ? 'safe' : 'fast';
+  const failure = await underSavepoint(session, async () => {
+    send(session, table, mode, [...Array(table.fold.count).keys()]);
+    await session.connection.drained();
+    return session.settle();
+  });
+  if (!failure) return [];
+  if (!isRowError(rowError(failure))) throw failure.error;
+  return [...(await isolate(session, table, unitsOf(table.fold)))];
+}
+
+export const rejected = (address: string, error: PgError | MillraceError, letter?: Letter): MillraceError => {
+  const column = error instanceof PgError && error.column ? `, column ${error.column}` : '';
+  const detail = error instanceof PgError ? [`SQLSTATE ${error.code}`, error.detail, error.context].filter(Boolean).join('\n') : error.detail;
+  return new MillraceError('ROW_REJECTED', `${address} refused a row${letter ? ` with key ${keyText(letter)}` : ''}${column}: ${error.message}`, {
+    cause: error, hint: 'mend the cause, or set onBadRow: deadLetter', ...(detail ? { detail } : {}),
+  });
+};
+
+const keyText = (letter: Letter): string => `(${keyTexts(letter.write, letter.key).join(', ')})`;
