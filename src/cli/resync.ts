@@ -1,12 +1,12 @@
-// `millrace resync`: tells the running process to read tables again.
+// `millrace resync`: lets replicas read tables again.
 import { MillraceError } from '../base/index.ts';
-import { loadProject, requireRunning, type Project } from '../control/index.ts';
+import { loadProject, resync, type Project } from '../control/index.ts';
 import { displayIdent, nearestName, splitName } from '../data/index.ts';
 import { printLine, type Command } from './command.ts';
 
 export const command: Command = {
   description:
-    'The tables are read again from a new snapshot and replaced at the target, while everything else goes on. NAME is a replica, or a source: then every replica that takes ' +
+    'The tables are read again from a new snapshot and replaced at the target, while everything else goes on; when nothing runs, at the next start. NAME is a replica, or a source: then every replica that takes ' +
     'from it. Tables are named as at the source.',
   arguments: [{ name: 'NAME[.SCHEMA.TABLE]', summary: 'a replica, a source, or one table of it', many: true }],
   examples: [
@@ -14,7 +14,6 @@ export const command: Command = {
     ['millrace resync warehouse.public.orders', 'one table'],
   ],
   async run({ folder, args, stdout, env }) {
-    const running = requireRunning(folder);
     const { project } = await loadProject(folder, { env });
     // Replica → tables; undefined: all of them, whatever else is named.
     const wanted = new Map<string, string[] | undefined>();
@@ -26,8 +25,8 @@ export const command: Command = {
       }
     }
     for (const [replica, tables] of wanted) {
-      await running.resync(replica, tables ?? []);
-      printLine(stdout, `${replica}: ${tables ? tables.join(', ') : 'all tables'} will be read again; see \`millrace status --watch\``);
+      const when = await resync(project, replica, tables ?? []);
+      printLine(stdout, `${replica}: ${tables ? tables.join(', ') : 'all tables'} will be read again ${when}${when === 'now' ? '; see `millrace status --watch`' : ' of `millrace up`'}`);
     }
     return 0;
   },
