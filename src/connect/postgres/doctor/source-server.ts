@@ -69,7 +69,11 @@ async function checkReplication(connection: PgConnection, findings: Findings, fa
   }
   try {
     const replication = await PgConnection.connect(connection.options, { replication: 'database' });
-    await replication.query('IDENTIFY_SYSTEM').finally(() => replication.close());
+    try {
+      await replication.query('IDENTIFY_SYSTEM');
+    } finally {
+      await replication.close();
+    }
     findings.add('ok', 'replication', `${role} may replicate`);
   } catch (error) {
     const known = error instanceof MillraceError ? error : undefined;
