@@ -15,3 +15,6 @@ export { TypeCatalog } from './postgres/types.ts';
 export { createPostgresSink, PostgresSink, type PostgresSinkOptions } from './postgres/sink/sink.ts';
 export { millraceSchemaSql } from './postgres/sink/schema.ts';
 export { planSource } from './postgres/source/plan.ts';
+export { forgetLoads } from './postgres/sink/forget.ts';
+export type { Load, LoadedTable } from './postgres/sink/loader.ts';
+export { countLetters, dropLetter, listLetters, replayLetter, showLetter, type DeadLetter, type LetterState } from './postgres/sink/letters.ts';

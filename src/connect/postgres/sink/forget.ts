@@ -17,9 +17,3 @@ export async function forgetLoads(connection: PgConnection, consumer: string, pa
   if (all) await connection.rows('delete from millrace.positions where consumer = $1 and part = $2', params);
   await connection.query('commit');
 }
-
-/** How many rows of a consumer wait in the dead letters. */
-export async function countLetters(connection: PgConnection, consumer: string): Promise<number> {
-  const [row] = await connection.rows<{ n: string }>("select count(*) as n from millrace.dead_letters where consumer = $1 and state in ('open', 'joined')", [consumer]);
-  return Number(row?.n ?? 0);
-}

@@ -30,16 +30,18 @@ export class OpenLetters {
    * Sorts out a fold: supersedes letters whose key gets a new state, and returns the units that must wait behind their letters instead of
    * being applied. Needs a round trip only when a key has a letter.
    */
-  async meet(session: Session, table: Table): Promise<{ joined: number[][]; rest: number[] } | undefined> {
+  async meet(session: Session, table: Table): Promise<{ joined: number[][]; rest: number[]; touched: boolean } | undefined> {
     const keys = this.#byTable.get(tableAddress(table.layout.target));
     if (!keys || keys.size === 0) return undefined;
     const { fold } = table;
     const ids = (entry: number): string[] => keys.get(fold.keyBytes.toString('hex', fold.keyStart(entry), fold.keyEnd(entry))) ?? [];
     const joined: number[][] = [];
     const rest: number[] = [];
+    let touched = false;
     for (const unit of unitsOf(fold)) {
       const letters = unit.flatMap(ids);
       const needsRow = unit.some((entry) => fold.state[entry] === State.partial || fold.state[entry] === State.missing);
+      touched ||= letters.length > 0;
       if (letters.length > 0 && (await this.#lock(session, letters)) && needsRow) joined.push(unit);
       else {
         rest.push(...unit);
@@ -51,7 +53,7 @@ export class OpenLetters {
         }
       }
     }
-    return { joined, rest };
+    return { joined, rest, touched };
   }
 
   /** Whether one of them is still open; a replay that is under way is waited for. */

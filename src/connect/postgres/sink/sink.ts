@@ -4,7 +4,7 @@ import { parseLsn, type Position, quoteTable, type SourceIdentity, tableAddress 
 import type { Committed, ConsumerPosition, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, PgError, type Result } from '../../../wire/index.ts';
 import { complete, incomplete, type Mode as ApplyMode, send } from './apply.ts';
-import { Fence, fenced, isFenced, text } from './fence.ts';
+import { Fence, fenced, isFenced } from './fence.ts';
 import { State } from './fold.ts';
 import { isolate, isolateOrdered, isRowError, rowMissing, unitsOf } from './isolate.ts';
 import { type Letter, letterOf, orderedLetter, writeLetter } from './letter-rows.ts';
@@ -116,13 +116,6 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     }
   }
 
-  /** Marks tables (addresses at the source) as not loaded: the next load empties them first. */
-  async forget(part: string, tables: readonly string[]): Promise<void> {
-    const session = await this.#ready();
-    const sql = `update millrace.tables set state = 'copying', updated_at = pg_catalog.now() where consumer = $1 and source = $2 and source_table = any($3::text[])`;
-    await session.execute(sql, text(this.#options.consumer, part, `{${tables.map((table) => JSON.stringify(table)).join(',')}}`));
-  }
-
   /** The session, made anew when it broke: then the fence is raised again, and the positions are read. */
   async #ready(): Promise<Session> {
     if (this.#session && !this.#session.connection.closed) return this.#session;
@@ -197,7 +190,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     for (const table of segment.tables) {
       const { fold, layout } = table;
       const met = await this.#letters.meet(session, table);
-      if (met) superseded = true;
+      superseded ||= met?.touched ?? false;
       for (const unit of met?.joined ?? []) letters.push(...unit.map((entry) => letterOf(table, entry, unit, 'joined', rowMissing(layout.address))));
       const entries = met?.rest ?? [...Array(fold.count).keys()];
       if (mode === 'isolate') {

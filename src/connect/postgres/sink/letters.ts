@@ -1,0 +1,175 @@
+// The dead letters of a replica, for people: list, show, replay, drop. They live in the target (millrace.dead_letters), so that these work
+// whether or not the replica runs.
+import { MillraceError, silentLogger } from '../../../base/index.ts';
+import { type Batch, BatchBuilder, Before, fieldOf, Format, NULL_FIELD, Op, parseLsn, type Position, tableAddress } from '../../../data/index.ts';
+import type { TableWrite } from '../../../flow/index.ts';
+import { type ConnectOptions, describePgError, displayTarget, type PgConnection, PgError } from '../../../wire/index.ts';
+import { attempt, rowError } from './isolate.ts';
+import { rejected } from './loader.ts';
+import type { LetterRelation } from './letter-rows.ts';
+import { sendOrdered } from './ordered.ts';
+import { Layouts, segmentsOf } from './segments.ts';
+import { Session } from './session.ts';
+
+export type LetterState = 'open' | 'superseded' | 'joined' | 'replayed' | 'dropped';
+
+export interface DeadLetter {
+  readonly id: string;
+  readonly consumer: string;
+  /** Addresses. */
+  readonly source: string;
+  readonly target: string;
+  /** Text forms of the key's values. */
+  readonly key: readonly (string | null)[];
+  readonly op: string;
+  readonly position: Position;
+  readonly seq: number;
+  /** A SQLSTATE, or ROW_MISSING. */
+  readonly code: string;
+  readonly message: string;
+  readonly column: string | undefined;
+  /** Target column → text form; columns that the change did not carry are absent. Undefined for a delete. */
+  readonly row: Readonly<Record<string, string | null>> | undefined;
+  readonly state: LetterState;
+  readonly createdAt: string;
+}
+
+type LetterRow = Record<'id' | 'consumer' | 'source_table' | 'target_table' | 'key' | 'op' | 'position' | 'seq' | 'code' | 'message' | 'created_at' | 'state', string> &
+  Record<'column' | 'row', string | null>;
+
+const fields = `id::text, consumer, source_table, target_table, key::text, op, position, seq::text, code, message, "column", "row"::text, state, created_at::text`;
+
+async function withSession<T>(connect: ConnectOptions, work: (session: Session) => Promise<T>): Promise<T> {
+  let session: Session | undefined;
+  try {
+    session = await Session.open({ connect, logger: silentLogger });
+    return await work(session);
+  } catch (error) {
+    throw describePgError(error, displayTarget(connect));
+  } finally {
+    await session?.connection.close();
+  }
+}
+
+const isMissing = (error: unknown): boolean => error instanceof PgError && (error.code === '42P01' || error.code === '3F000');
+
+/** Letters of a consumer in order of their numbers: the open ones, or all. */
+export function listLetters(connect: ConnectOptions, consumer: string, options: { all?: boolean } = {}): Promise<DeadLetter[]> {
+  const states = options.all ? '' : "and state in ('open', 'joined')";
+  return withSession(connect, async ({ connection }) => {
+    const rows = await connection.rows<LetterRow>(`select ${fields} from millrace.dead_letters where consumer = $1 ${states} order by id`, [consumer]).catch((error: unknown) => {
+      if (isMissing(error)) return [];
+      throw error;
+    });
+    return rows.map(toLetter);
+  });
+}
+
+/** One letter; throws LETTER_UNKNOWN. */
+export function showLetter(connect: ConnectOptions, consumer: string, id: string): Promise<DeadLetter> {
+  return withSession(connect, async ({ connection }) => {
+    const [row] = await connection.rows<LetterRow>(`select ${fields} from millrace.dead_letters where consumer = $1 and id::text = $2`, [consumer, id]);
+    if (!row) throw unknown(consumer, id);
+    return toLetter(row);
+  });
+}
+
+/** Gives a letter up. Letters that joined it are dropped with it: they cannot be applied without it. */
+export function dropLetter(connect: ConnectOptions, consumer: string, id: string): Promise<void> {
+  return withSession(connect, async (session) => {
+    session.begin();
+    const letters = await lock(session, consumer, id);
+    await close(session, letters, 'dropped');
+    await session.connection.query('commit');
+  });
+}
+
+/**
+ * Applies a letter's row, and those that joined it, in one transaction. Throws LETTER_UNKNOWN when it is not open (a newer change of the row
+ * has superseded it: replaying it would overtake), ROW_REJECTED when the target refuses the row again.
+ */
+export function replayLetter(connect: ConnectOptions, consumer: string, id: string): Promise<void> {
+  return withSession(connect, async (session) => {
+    session.begin();
+    const letters = await lock(session, consumer, id);
+    const layouts = new Layouts();
+    for (const letter of letters) {
+      const write = writeFrom(letter);
+      await layouts.load(session, [write.target]);
+      for (const segment of segmentsOf([{ kind: 'rows', writes: [write] }], layouts, session.replicaRole)) {
+        for (const row of segment.ordered) sendOrdered(session, row);
+        const [table] = segment.tables;
+        const failure = table ? await attempt(session, table, [...Array(table.fold.count).keys()]) : await session.settle();
+        if (failure) throw rejected(tableAddress(write.target), rowError(failure));
+      }
+    }
+    await close(session, letters, 'replayed');
+    await session.connection.query('commit');
+  });
+}
+
+interface Locked {
+  id: string;
+  op: string;
+  key: string;
+  old_key: string | null;
+  tuple: string | null;
+  relation: string;
+}
+
+/** The open letter and those that joined it, locked, so that the replica waits with newer changes of the row. */
+async function lock({ connection }: Session, consumer: string, id: string): Promise<Locked[]> {
+  const letters = await connection.rows<Locked & Record<string, string | null>>(
+    `select l.id::text, l.op, encode(l.key_bytes, 'hex') as key, encode(l.old_key, 'hex') as old_key, encode(l.tuple, 'hex') as tuple, l.relation::text
+     from millrace.dead_letters l join millrace.dead_letters o on o.target_table = l.target_table and o.consumer = l.consumer
+     where o.consumer = $1 and o.id::text = $2 and o.state = 'open'
+       and (l.id = o.id or (l.state = 'joined' and l.id > o.id and (l.key_bytes in (o.key_bytes, o.old_key) or l.old_key in (o.key_bytes, o.old_key))))
+     order by l.id for update of l`,
+    [consumer, id],
+  );
+  if (letters[0]?.id !== id) throw unknown(consumer, id);
+  return letters;
+}
+
+async function close(session: Session, letters: readonly Locked[], state: LetterState): Promise<void> {
+  await session.connection.rows('update millrace.dead_letters set state = $2, closed_at = pg_catalog.now() where id = any($1::int8[])', [`{${letters.map(({ id }) => id).join(',')}}`, state]);
+}
+
+const unknown = (consumer: string, id: string): MillraceError => new MillraceError('LETTER_UNKNOWN', `${consumer} has no open dead letter ${id}`);
+
+const toLetter = (row: LetterRow): DeadLetter => ({
+  id: row.id, consumer: row.consumer, source: row.source_table, target: row.target_table, key: JSON.parse(row.key) as (string | null)[], op: row.op,
+  position: parseLsn(row.position), seq: Number(row.seq), code: row.code, message: row.message, column: row.column ?? undefined,
+  row: row.row === null ? undefined : (JSON.parse(row.row) as Record<string, string | null>), state: row.state as LetterState, createdAt: row.created_at,
+});
+
+/** The letter as the write of a batch of one row. */
+function writeFrom(letter: Locked): TableWrite {
+  const kept = JSON.parse(letter.relation) as LetterRelation;
+  const keyFields = (kept.target.key.length > 0 ? kept.target.key : kept.target.columns.map((_, i) => i)).map((i) => kept.fields[i] as number);
+  const full = kept.target.key.length === 0;
+  const relation: Batch['relation'] = { oid: 0, schema: kept.from.schema, name: kept.from.name, columns: kept.columns, identity: full ? 'full' : 'default', key: full ? [] : keyFields, version: `letter ${letter.id}` };
+  const builder = new BatchBuilder(relation, Uint8Array.from(kept.formats, (format) => (format === Format.text ? Format.text : Format.binary)));
+  const tuple = letter.tuple === null ? undefined : Buffer.from(letter.tuple, 'hex');
+  const inserts = letter.op === 'insert' || letter.op === 'read';
+  const oldKey = letter.op === 'delete' ? (letter.old_key ?? letter.key) : inserts ? null : letter.old_key;
+  if (tuple && letter.op !== 'delete') builder.after.bytes(tuple);
+  if (oldKey !== null) {
+    const key = Buffer.from(oldKey, 'hex');
+    builder.before.i16(kept.columns.length);
+    for (const i of kept.columns.keys()) {
+      const value = keyFields.includes(i) ? fieldOf(key, 0, keyFields.indexOf(i)) : null;
+      if (value) builder.before.i32(value.length).bytes(value);
+      else builder.before.i32(NULL_FIELD);
+    }
+  }
+  const partial = tuple ? kept.columns.some((_, i) => fieldOf(tuple, 0, i) === undefined) : false;
+  builder.add(letter.op === 'delete' ? Op.delete : inserts ? Op.insert : Op.update, 0, oldKey === null ? Before.none : full ? Before.full : Before.key, partial);
+  return { target: kept.target, from: kept.from, batch: builder.build(), fields: Int32Array.from(kept.fields) };
+}
+
+/** The number of a consumer's letters that are open or have joined an open one. */
+export async function countLetters(connection: PgConnection, consumer: string): Promise<number> {
+  const [row] = await connection.rows<{ count: string }>("select count(*) from millrace.dead_letters where consumer = $1 and state in ('open', 'joined')", [consumer]);
+  return Number(row?.count ?? 0);
+}
