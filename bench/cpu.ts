@@ -41,3 +41,18 @@ export function cpuUs(root: number): number {
   visit(root);
   return sum;
 }
+
+/** CPU time used so far by these processes alone, with all their threads. */
+export function cpuOf(pids: readonly number[]): number {
+  let ticks = 0;
+  for (const pid of pids) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      ticks += Number(fields[11]) + Number(fields[12]);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return ticks * tickUs;
+}
