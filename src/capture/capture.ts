@@ -63,6 +63,15 @@ export class Capture implements Feed {
     this.#done = this.#follow().finally(() => clearInterval(tidy));
   }
 
+  /** After a failure that someone has mended: forgets a lost slot and the stream, and begins anew. */
+  async startAgain(): Promise<void> {
+    await this.#done;
+    if (this.condition.state !== 'failed' || this.#stopping.signal.aborted) return;
+    await this.source.forgetIfLost();
+    this.condition = { state: 'starting' };
+    this.start();
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;

@@ -18,3 +18,5 @@ export { stoppedStatus } from './stopped.ts';
 export { diagnoseProject, type Diagnosis } from './diagnose.ts';
 export { planProject, type PlannedTable, type PlanProblem, type ProjectPlan, type ReplicaPlan, type SourcePlan } from './plan.ts';
 export { planRemoval, type Removal } from './remove.ts';
+export { resync } from './resync.ts';
+export { withTarget } from './supervise/target.ts';

@@ -5,7 +5,7 @@
 import { createLogger, MillraceError, systemClock } from '../base/index.ts';
 import { type PostgresSource, type PostgresSnapshot, textSettings } from '../connect/index.ts';
 import { type Lsn, nearestName, parseLsn, type TableName } from '../data/index.ts';
-import { compareReplica, compileRoutes, type ReplicaSpec, type TableVerdict, type VerifyPart } from '../replica/index.ts';
+import { compareReplica, compileForTarget, type ReplicaSpec, type TableVerdict, type VerifyPart } from '../replica/index.ts';
 import { describePgError, parsePgUrl, PgConnection } from '../wire/index.ts';
 import { findRunning, type RunningClient } from './client.ts';
 import type { Project } from './project/index.ts';
@@ -64,7 +64,7 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
     }
     const parts: VerifyPart[] = [];
     for (const { source, snapshot } of cuts) {
-      parts.push({ source: source.name, snapshot, routes: await compileRoutes(spec, source.name, snapshot.relations) });
+      parts.push({ source: source.name, snapshot, routes: await compileForTarget(spec, source.name, snapshot.relations, target) });
     }
     return await compareReplica(parts, target, signal);
   } catch (error) {

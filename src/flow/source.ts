@@ -24,6 +24,9 @@ export interface Source {
   /** A position behind everything that had committed when this was called. */
   committedEnd(): Promise<Position>;
 
+  /** Drops the source's memory for us if it is of no use any more (an invalidated slot), so that the next open makes a new one. */
+  forgetIfLost(): Promise<void>;
+
   formatPosition(position: Position): string;
   parsePosition(text: string): Position;
 

@@ -162,6 +162,13 @@ export class Part {
         const address = tableAddress(relation);
         this.progress.loading.add(address);
         if (routes.for(relation).length === 0 || routes.for(relation)[0]?.relation.version !== relation.version) routes.relationChanged(relation);
+        const first = await firstOf(snapshot.read(relation, signal));
+        if (signal.aborted) return;
+        if (first.value) {
+          routes.probe(relation, first.value);
+          await this.#options.prepare(routes);
+        }
+        let batches = first.all;
         for (const route of routes.for(relation)) {
           logger.info('loading', { table: address, to: tableAddress(route.target), rowsEstimate: snapshot.estimate(relation) });
           let rows = 0;
@@ -170,13 +177,14 @@ export class Part {
               const write = route.write(run.batches[0] as Run['batches'][number], run);
               if (write) yield { kind: 'rows', writes: [write] };
             }
-          })(this.#asRuns(snapshot.read(relation, signal), snapshot.position, (count) => {
+          })(this.#asRuns(batches, snapshot.position, (count) => {
             rows += count;
             this.progress.snapshotRows.set(address, rows);
             metrics.add('snapshotRows', { replica, table: address }, count);
           }));
           await target.load({ part: this.source, from: relation, target: route.target, position: snapshot.position, steps }, signal);
           if (signal.aborted) return;
+          batches = snapshot.read(relation, signal);
         }
         this.#snapshots.set(address, snapshot.position);
         this.progress.loading.delete(address);
@@ -305,4 +313,16 @@ export class Part {
     this.#storedAtMs = this.#options.clock.monotonic();
     this.#membership.holds(position);
   }
+}
+
+/** The first element, and all elements. */
+async function firstOf<T>(items: AsyncIterable<T>): Promise<{ value: T | undefined; all: AsyncIterable<T> }> {
+  const iterator = items[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  async function* all(): AsyncGenerator<T> {
+    if (first.done) return;
+    yield first.value;
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+  }
+  return { value: first.done ? undefined : first.value, all: all() };
 }

@@ -4,7 +4,7 @@ import { type Position, type Relation, tableAddress } from '../data/index.ts';
 import type { Feed } from '../flow/index.ts';
 import { Part } from './part.ts';
 import { problemError } from './rules/problem.ts';
-import { compileRoutes, type Routes } from './rules/routes.ts';
+import type { Routes } from './rules/routes.ts';
 import type { ReplicaSpec } from './spec.ts';
 import type { ReplicaTarget } from './target.ts';
 
@@ -17,6 +17,7 @@ export interface ReplicaOptions {
   readonly metrics: Metrics;
   /** Makes the target for one attempt; `prepare` brings its tables into the wanted shape, or refuses. */
   connect(): { target: ReplicaTarget; prepare(routes: readonly Routes[]): Promise<void> };
+  compile(source: string, relations: readonly Relation[]): Promise<Routes>;
   /** Forgets positions and loads of tables (addresses at the source), or everything of a source when none is named. */
   forget(part: string, tables: readonly string[]): Promise<void>;
   /** Open dead letters, for status. */
@@ -120,12 +121,16 @@ export class Replica {
 
   /** Parts join their feeds before anything runs, so that nothing is acknowledged or trimmed before their positions are known. */
   #newParts(): void {
-    const { feeds, clock, logger, metrics, spec } = this.#options;
+    const { feeds, clock, logger, metrics } = this.#options;
     for (const feed of feeds) {
       const current = (): ReturnType<ReplicaOptions['connect']> => this.#target as ReturnType<ReplicaOptions['connect']>;
       const target: ReplicaTarget = {
         open: () => current().target.open(),
-        commit: (part, position, steps) => current().target.commit(part, position, steps),
+        commit: async (part, position, steps) => {
+          const committed = await current().target.commit(part, position, steps);
+          if (committed.deadLetters > 0 || this.deadLetters > 0) this.#recountLetters();
+          return committed;
+        },
         tables: (part) => current().target.tables(part),
         load: (load, signal) => current().target.load(load, signal),
         close: () => current().target.close(),
@@ -139,14 +144,25 @@ export class Replica {
           clock,
           logger: logger.with({ source: feed.source.name }),
           metrics,
-          compile: (relations) => compileRoutes(spec, feed.source.name, relations),
+          compile: (relations) => this.#options.compile(feed.source.name, relations),
           prepare: (routes) => this.#prepare(routes),
         }),
       );
     }
   }
 
+  #recounting = false;
+
+  /** Brings the count of open letters up to date, at most once a second; a failure shows elsewhere. */
+  #recountLetters(): void {
+    if (this.#recounting) return;
+    this.#recounting = true;
+    const { countLetters, clock } = this.#options;
+    void clock.sleep(200, this.#stopping.signal).then(countLetters).then((count) => (this.deadLetters = count), () => undefined).finally(() => (this.#recounting = false));
+  }
+
   async #prepare(routes: Routes): Promise<void> {
+    for (const warning of routes.warnings) this.#options.logger.warn(warning.message, { table: warning.table, next: warning.hint });
     const [problem] = routes.problems;
     if (problem) throw problemError(problem);
     // All parts together: several sources may fill one table.

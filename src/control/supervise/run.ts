@@ -1,9 +1,8 @@
 // Runs a project in this process: wires sources, streams and replicas, and answers for all of them.
 import { createLogger, type Logger, Metrics, MillraceError, Random, systemClock } from '../../base/index.ts';
 import type { Capture } from '../../capture/index.ts';
-import type { Position } from '../../data/index.ts';
+import { nearestName, type Position, tableAddress } from '../../data/index.ts';
 import { Replica } from '../../replica/index.ts';
-import { nearestName } from '../../data/index.ts';
 import type { Project } from '../project/index.ts';
 import { assertNotRunning } from '../run-file.ts';
 import type { ProjectStatus, ReplicaStatus, Running, RunOptions, SourceStatus } from '../status.ts';
@@ -139,9 +138,10 @@ class RunningProject implements Running {
     const replica = this.#replica(name);
     for (const capture of this.#captures) {
       if (!replica.part(capture.source.name)) continue;
-      const own = new Set(capture.relations.map((relation) => `${relation.schema}.${relation.name}`));
-      const wanted = tables.filter((table) => own.has(table.replaceAll('"', '')));
+      const own = new Set(capture.relations.map(tableAddress));
+      const wanted = tables.filter((table) => own.has(table));
       if (tables.length === 0 || wanted.length > 0) await replica.resync(capture.source.name, wanted);
+      if (capture.condition.state === 'failed') await capture.startAgain();
     }
   }
 

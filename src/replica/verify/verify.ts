@@ -81,7 +81,7 @@ const keyNames = (table: TargetTable): string[] => table.key.map((i) => table.co
 
 /** Columns that the source determines and the target has as plain columns. What cannot be reproduced (meta columns) is left out. */
 function compared(routes: readonly Route[], actual: ActualTable): string[] {
-  const generated = new Set(actual.columns.filter((column) => column.generated).map((column) => column.name));
+  const generated = new Set(actual.columns.filter((column) => column.generated !== 'no').map((column) => column.name));
   const [first] = routes;
   return (first?.target.columns ?? []).map((column) => column.name).filter((name) => !generated.has(name) && !routes.some((route) => isMeta(route, name)));
 }

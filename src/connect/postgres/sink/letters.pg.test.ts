@@ -92,3 +92,25 @@ test('a COMMIT whose answer is lost is found out', async () => {
   assert.deepEqual(await bench.rows('select * from people'), ['1|abc|x']);
   await bench.close();
 });
+
+test('a COMMIT that went through although its answer is lost counts once', async () => {
+  const bench = await sinkBench(cluster, ddl);
+  const setStandby = async (names: string): Promise<void> => {
+    await bench.connection.query(`alter system set synchronous_standby_names = '${names}'`);
+    await bench.connection.query('select pg_reload_conf()');
+  };
+  await bench.commit();
+  // Waiting for a standby that isn't there, the transaction is committed and its client has no answer.
+  await setStandby('nobody');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const pending = bench.commit(rowsStep(makeBatch(people, [{ insert: ['1', 'abc', 'x'] }])));
+  const waiting = "from pg_stat_activity where wait_event = 'SyncRep' and datname = current_database()";
+  for (let left = 100; left > 0 && (await bench.rows(`select count(*) ${waiting}`))[0] === '0'; left--) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(await bench.rows(`select pg_terminate_backend(pid) ${waiting}`), ['t']);
+  await setStandby('');
+  assert.deepEqual(await pending, { rows: 1, deadLetters: 0 });
+  assert.deepEqual(await bench.rows("select epoch from millrace.positions where part = 'shop'"), ['2']);
+  await bench.commit(rowsStep(makeBatch(people, [{ delete: ['1', null, null] }])));
+  assert.deepEqual(await bench.rows('select * from people'), []);
+  await bench.close();
+});

@@ -2,7 +2,7 @@
 import { assert, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
 import type { RelationMessage } from '../../../codec/index.ts';
 import {
-  asLsn, formatLsn, type Lsn, nearestName, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, type SourceIdentity, tableAddress,
+  asLsn, baseType, formatLsn, type Lsn, nearestName, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, type SourceIdentity, tableAddress,
   type TableName, type TablePattern,
 } from '../../../data/index.ts';
 import type { RunSink, Source, SourceState } from '../../../flow/index.ts';
@@ -67,8 +67,7 @@ export class PostgresSource implements Source {
       this.#tables = tables;
       this.#refuseWithoutIdentity();
       this.#relations = new StreamRelations(this.#types, tables.map((table) => table.relation), (table) => selects(this.#options.appendOnly, table));
-      const nested = new Set(['array', 'composite', 'range', 'multirange']);
-      this.#binary = tables.every((table) => table.relation.columns.every((column) => column.type.binary || !nested.has(column.type.kind)));
+      this.#binary = tables.every((table) => goesBinary(table.relation));
       // The publication first: a slot cannot decode what committed before its publication existed.
       await ensurePublication(control, this.#options.publication, tables, this.#options.managesPublication);
       const { identity, oldest, fresh } = await this.#ensureSlot(control);
@@ -104,10 +103,7 @@ export class PostgresSource implements Source {
       );
     } catch (error) {
       // A type without a binary output function deep inside a value: the server can only send text.
-      if (error instanceof PgError && error.code === '42883' && this.#binary) {
-        this.#binary = false;
-        throw new MillraceError('CONNECTION_LOST', 'the source cannot send these types in binary form; going on in text form', { where: this.where, cause: error });
-      }
+      if (error instanceof PgError && error.code === '42883' && this.#binary) throw this.#goOnAsText(error);
       throw describeSlotError(error, this.where, this.#options.slot);
     } finally {
       clearInterval(counted);
@@ -115,7 +111,14 @@ export class PostgresSource implements Source {
   }
 
   async #resolve(relations: StreamRelations, message: RelationMessage): Promise<Relation> {
-    return relations.resolve(await this.#controlConnection(), message);
+    const relation = await relations.resolve(await this.#controlConnection(), message);
+    if (this.#binary && !goesBinary(relation)) throw this.#goOnAsText();
+    return relation;
+  }
+
+  #goOnAsText(cause?: unknown): MillraceError {
+    this.#binary = false;
+    return new MillraceError('CONNECTION_LOST', 'the source cannot send these types in binary form; going on in text form', { where: this.where, cause });
   }
 
   acknowledge(position: Position): void {
@@ -178,9 +181,11 @@ export class PostgresSource implements Source {
     return row?.found === 'true';
   }
 
-  /** Drops the slot, so that the next open makes a new one. */
-  async forget(): Promise<void> {
-    await dropSlot(await this.#controlConnection(), this.#options.slot);
+  /** Drops a slot that the server has invalidated, so that the next open makes a new one. */
+  async forgetIfLost(): Promise<void> {
+    const control = await this.#controlConnection();
+    const slot = await readSlot(control, this.#options.slot);
+    if (slot?.walStatus === 'lost') await dropSlot(control, this.#options.slot);
   }
 
   formatPosition(position: Position): string {
@@ -270,3 +275,10 @@ export class PostgresSource implements Source {
     }
   }
 }
+
+/**
+ * Whether a binary stream can carry the rows: it sends a column whose type has no binary output as text by itself, but not a part of a value;
+ * and a tsquery it sends as what cannot be read again.
+ */
+const goesBinary = (relation: Relation): boolean =>
+  relation.columns.every(({ type }) => type.binary || !(['array', 'composite', 'range', 'multirange'].includes(type.kind) || baseType(type).name === 'tsquery'));
