@@ -26,6 +26,6 @@ export const commands: readonly CommandEntry[] = [
   run('pause', 'let a replica stop after the transaction it applies', () => import('./pause.ts')),
   run('resume', 'let a paused replica go on', () => import('./resume.ts')),
   repair('resync', 'read tables of a replica again from a new snapshot', () => import('./resync.ts')),
-  repair('dead', 'list, show or drop rows that the target refused', () => import('./dead.ts')),
+  repair('dead', 'list, show, replay or drop rows that the target refused', () => import('./dead.ts')),
   repair('remove', 'drop the slot and publication that this project made', () => import('./remove.ts')),
 ];

@@ -1,32 +1,38 @@
-// `millrace dead`: the rows that a target refused.
+// `millrace dead`: the rows that a target refused. They lie in the target, so this works whether or not the project runs.
 import { MillraceError } from '../base/index.ts';
-import { loadProject } from '../control/index.ts';
+import { type DeadLetter, dropLetter, listLetters, replayLetter, showLetter } from '../connect/index.ts';
+import { loadProject, type Project } from '../control/index.ts';
+import { formatLsn, nearestName } from '../data/index.ts';
+import type { ReplicaSpec } from '../replica/index.ts';
+import { parsePgUrl } from '../wire/index.ts';
 import { colorsFor, flag, printJson, printLine, text, type Command, type CommandContext } from './command.ts';
-import { chooseReplicas, type DeadLetter, dropLetter, findLetter, listLetters } from './dead-letters.ts';
 
 export const command: Command = {
   description:
-    'A row that a target refuses does not stop its replica (unless onBadRow is stop): it is kept there with its cause, and so are later changes of the same row that need ' +
-    'it. `drop` gives a letter up; `millrace resync` of its table makes the row equal again.',
+    'A row that a target refuses does not stop its replica (unless onBadRow is stop): it is kept there with its cause, and so are later changes that need it. `replay` applies ' +
+    'a row again, and those that waited behind it, once the cause is mended; a row that has been superseded by a newer change is never replayed. `drop` gives it up.',
   arguments: [
-    { name: 'ACTION', summary: 'what to do', choices: ['list', 'show', 'drop'] },
+    { name: 'ACTION', summary: 'what to do', choices: ['list', 'show', 'replay', 'drop'] },
     { name: 'ID', summary: 'number of the letter, for all but list', optional: true },
   ],
   options: [
     { flags: '--replica <name>', summary: 'only this replica' },
-    { flags: '--json', summary: 'as JSON' },
+    { flags: '--all', summary: 'list: closed ones too' },
+    { flags: '--json', summary: 'as JSON (list and show)' },
   ],
   json: `// list: an array of them; show: one
 {
   id: string, replica: string, state: "open" | "joined" | "superseded" | "replayed" | "dropped",
-  sourceTable: string, targetTable: string, op: string, key: object, row: object | null,
-  code: string,                 // SQLSTATE, or a code of errors.md
-  message: string, column: string | null, position: string, at: string
+  source: string, target: string,           // addresses of tables
+  op: string, key: (string | null)[],
+  row: { [column: string]: string | null } | null,
+  code: string,                              // SQLSTATE, or ROW_MISSING
+  message: string, column: string | null, position: string, createdAt: string
 }`,
   examples: [
     ['millrace dead list', 'open letters, one a line'],
     ['millrace dead show 12', 'the row, and why it was refused'],
-    ['millrace dead drop 12', 'give it up'],
+    ['millrace dead replay 12', 'apply it again after the cause is mended'],
   ],
   async run(context) {
     const { folder, args, env, stdout } = context;
@@ -34,43 +40,68 @@ export const command: Command = {
     const { project } = await loadProject(folder, { env });
     const replicas = chooseReplicas(project, text(context, 'replica'));
     if (action === 'list') {
-      list(context, await listLetters(replicas));
+      const found = await Promise.all(replicas.map((replica) => listLetters(parsePgUrl(replica.url), replica.name, { all: flag(context, 'all') })));
+      showList(context, found.flat());
       return 0;
     }
     if (id === undefined) throw new MillraceError('USAGE', `dead ${action} needs the number of a letter`, { hint: `millrace dead list, then millrace dead ${action} ID` });
-    const { letter, replica } = await findLetter(replicas, id);
-    if (action === 'show') show(context, letter);
+    const { letter, replica } = await find(replicas, id);
+    if (action === 'show') showOne(context, letter);
     else {
-      await dropLetter(replica, id);
-      printLine(stdout, `letter ${id} is dropped; next: millrace resync ${replica.name}.${letter.sourceTable}, if the row shall be equal again`);
+      await (action === 'replay' ? replayLetter : dropLetter)(parsePgUrl(replica.url), replica.name, id);
+      printLine(stdout, action === 'replay' ? `letter ${id} is applied` : `letter ${id} is dropped; next: millrace resync ${replica.name}.${letter.source}, if the row shall be equal again`);
     }
     return 0;
   },
 };
 
-const keyText = (key: unknown): string => (typeof key === 'object' && key !== null ? Object.entries(key).map(([name, value]) => `${name} ${String(value)}`).join(' ') : String(key));
+function chooseReplicas(project: Project, name: string | undefined): readonly ReplicaSpec[] {
+  const found = project.replicas.filter((replica) => name === undefined || replica.name === name);
+  if (found.length > 0 || name === undefined) return found;
+  const names = project.replicas.map((replica) => replica.name);
+  const near = nearestName(name, names);
+  throw new MillraceError('NAME_UNKNOWN', `no replica is named "${name}"`, { hint: near ? `did you mean "${near}"?` : `replicas: ${names.join(', ')}` });
+}
 
-function list(context: CommandContext, letters: readonly DeadLetter[]): void {
+/** Numbers are unique in a target; with several targets the replica may have to be named. */
+async function find(replicas: readonly ReplicaSpec[], id: string): Promise<{ letter: DeadLetter; replica: ReplicaSpec }> {
+  const found = await Promise.all(
+    replicas.map(async (replica) => (await listLetters(parsePgUrl(replica.url), replica.name, { all: true })).filter((letter) => letter.id === id).map((letter) => ({ letter, replica }))),
+  );
+  const [first, ...others] = found.flat();
+  if (!first) throw new MillraceError('LETTER_UNKNOWN', `there is no dead letter ${id}`);
+  if (others.length === 0) return { ...first, letter: await showLetter(parsePgUrl(first.replica.url), first.replica.name, id) };
+  throw new MillraceError('USAGE', `several replicas have a dead letter ${id}`, { hint: `add --replica: ${[first, ...others].map(({ replica }) => replica.name).join(', ')}` });
+}
+
+const letterJson = ({ consumer, position, column, row, ...rest }: DeadLetter): object => ({
+  ...rest, replica: consumer, position: formatLsn(position), column: column ?? null, row: row ?? null,
+});
+
+const keyText = (key: DeadLetter['key']): string => `(${key.map((value) => value ?? 'null').join(', ')})`;
+
+function showList(context: CommandContext, letters: readonly DeadLetter[]): void {
   const { stdout, env } = context;
-  if (flag(context, 'json')) return printJson(stdout, letters);
+  if (flag(context, 'json')) return printJson(stdout, letters.map(letterJson));
   if (letters.length === 0) return printLine(stdout, 'no dead letters');
   const c = colorsFor(stdout, env);
   const width = Math.max(...letters.map(({ id }) => id.length));
-  for (const { id, replica, targetTable, op, key, code, message, state } of letters) {
-    const waits = state === 'joined' ? c.dim(' (waits behind an earlier one)') : '';
-    printLine(stdout, `${c.bold(id.padStart(width))}  ${replica}  ${op} ${targetTable} ${keyText(key)}  ${c.red(code)} ${message}${waits}`);
+  for (const { id, consumer, target, op, key, code, message, state } of letters) {
+    const note = state === 'open' ? '' : c.dim(state === 'joined' ? ' (waits behind an earlier one)' : ` (${state})`);
+    printLine(stdout, `${c.bold(id.padStart(width))}  ${consumer}  ${op} ${target} ${keyText(key)}  ${c.red(code)} ${message}${note}`);
   }
   printLine(stdout, c.dim('next: millrace dead show ID'));
 }
 
-function show(context: CommandContext, letter: DeadLetter): void {
+function showOne(context: CommandContext, letter: DeadLetter): void {
   const { stdout, env } = context;
-  if (flag(context, 'json')) return printJson(stdout, letter);
+  if (flag(context, 'json')) return printJson(stdout, letterJson(letter));
   const c = colorsFor(stdout, env);
-  const line = (name: string, value: string): void => printLine(stdout, `${c.dim(name.padEnd(9))} ${value}`);
-  line('letter', `${c.bold(letter.id)} of ${letter.replica}, ${letter.state}`);
-  line('refused', `${c.red(letter.code)} ${letter.message}${letter.column ? ` (column ${letter.column})` : ''}`);
-  line('change', `${letter.op} ${letter.sourceTable} → ${letter.targetTable}, ${keyText(letter.key)}`);
-  line('at', `${letter.position}, ${letter.at}`);
-  if (letter.row !== null) line('row', JSON.stringify(letter.row, null, 2).replaceAll('\n', `\n${' '.repeat(10)}`));
+  const line = (name: string, value: string): void => printLine(stdout, `${c.dim(name.padEnd(8))} ${value}`);
+  line('letter', `${c.bold(letter.id)} of ${letter.consumer}, ${letter.state}`);
+  line('refused', `${c.red(letter.code)} ${letter.message}${letter.column === undefined ? '' : ` (column ${letter.column})`}`);
+  line('change', `${letter.op} ${letter.source} → ${letter.target} ${keyText(letter.key)}`);
+  line('at', `${formatLsn(letter.position)}, ${letter.createdAt}`);
+  for (const [name, value] of Object.entries(letter.row ?? {})) line('', `${name} ${value ?? 'null'}`);
+  if (letter.state === 'open') line('next', `mend the cause, then millrace dead replay ${letter.id}`);
 }
