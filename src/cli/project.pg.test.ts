@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { findRunning } from '../control/index.ts';
 import { parsePgUrl, PgConnection } from '../wire/index.ts';
 import { type Cluster, startCluster } from './demo/cluster.ts';
 
@@ -40,7 +41,9 @@ after(async () => {
 
 interface Ran { code: number | null; out: string; err: string }
 function millrace(...args: string[]): Promise<Ran> & { child: ChildProcess } {
-  const child = spawn(process.execPath, [script, '--project', folder, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [script, '--project', folder, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_COMPILE_CACHE: join(folder, 'code') },
+  });
   const ran = new Promise<Ran>((resolve) => {
     let [out, err] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
@@ -54,6 +57,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50))) if (await holds().catch(() => false)) return;
   assert.fail(`not within 20 s: ${what}`);
 }
+const stateNow = async (): Promise<string | undefined> => (await findRunning(folder)?.status())?.replicas['warehouse']?.state;
 const rowsAtTarget = async (): Promise<string> => (await target.rows<{ t: string }>("select string_agg(id || status, ',' order by id) as t from orders"))[0]?.t ?? '';
 
 test('a project in daily life', async () => {
@@ -69,7 +73,7 @@ test('a project in daily life', async () => {
 
   const running = millrace('up');
   up = running.child;
-  await until('streaming', async () => JSON.parse((await millrace('status', '--json')).out).replicas.warehouse.state === 'streaming');
+  await until('streaming', async () => (await stateNow()) === 'streaming');
   const { pid, http } = JSON.parse(readFileSync(join(folder, '.millrace', 'run.json'), 'utf8'));
   assert.equal(pid, running.child.pid);
   assert.equal((await fetch(`${http}/ready`)).status, 200);
@@ -79,14 +83,15 @@ test('a project in daily life', async () => {
 
   assert.equal((await millrace('pause', 'warehouse')).code, 0);
   await source.query("update orders set status = 'paid' where id = 1");
-  await until('paused', async () => JSON.parse((await millrace('status', '--json')).out).replicas.warehouse.state === 'paused');
+  await until('paused', async () => (await stateNow()) === 'paused');
+  assert.equal(JSON.parse((await millrace('status', '--json')).out).replicas.warehouse.next, 'millrace resume warehouse');
   assert.equal(await rowsAtTarget(), '1new,2new');
   assert.equal((await millrace('resume', 'warehouse')).code, 0);
   await until('the paid order', async () => (await rowsAtTarget()) === '1paid,2new');
 
   await target.query("alter table orders add constraint sane check (status <> 'bad')");
   await source.query("insert into orders values (3, 'bad')");
-  await until('a dead letter', async () => JSON.parse((await millrace('dead', 'list', '--json')).out).length === 1);
+  await until('a dead letter', async () => (await target.rows('select 1 from millrace.dead_letters')).length === 1);
   const [letter] = JSON.parse((await millrace('dead', 'list', '--json')).out);
   assert.deepEqual([letter.replica, letter.target, letter.key, letter.code], ['warehouse', 'public.orders', ['3'], '23514']);
   assert.match((await millrace('dead', 'show', letter.id)).out, /status bad/);
