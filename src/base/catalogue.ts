@@ -44,7 +44,6 @@ export const catalogue = {
   SLOT_LOST: entry('The replication slot is gone, or the server has removed WAL that it still needed.', 'run `millrace resync SOURCE` to make a new slot and read the tables again'),
   SLOT_IN_USE: entry('Another process is connected to the replication slot.', 'stop that process, or give this project its own slot name (sources.NAME.slot)', true),
   SLOT_LIMIT: entry('The server has no free replication slot or WAL sender.', 'raise max_replication_slots and max_wal_senders, or drop slots that nobody uses', true),
-  SLOT_WAITING: entry('The server makes the slot only once every open writing transaction has ended.', 'wait, or end the transaction of the process that is shown', true),
   SOURCE_CHANGED: entry('The server behind the URL is not the one that the positions belong to.', 'point the URL to the old server, or run `millrace resync SOURCE`'),
   POSITION_GAP: entry('Changes between the stored position and what source and log still hold are gone.', 'run `millrace resync REPLICA` to read the tables again'),
   PUBLICATION_MISSING: entry('The publication does not exist or lacks tables.', 'let Millrace make it (grant CREATE on the database), or create it with the SQL shown'),

@@ -1,5 +1,5 @@
 // One source of a replica: joins the stream, loads what is not loaded yet, then applies epoch after epoch.
-import { type Clock, type Logger, type Metrics, MillraceError } from '../base/index.ts';
+import { type Clock, crashPoint, type Logger, type Metrics, MillraceError } from '../base/index.ts';
 import { AbandonedTransaction } from '../bus/index.ts';
 import { batchFrom, type Position, type Relation, type Run, type SourceIdentity, tableAddress } from '../data/index.ts';
 import type { ConsumerPosition, Feed, FeedMembership, SourceState, TableStep } from '../flow/index.ts';
@@ -160,6 +160,7 @@ export class Part {
       }
       for (const relation of snapshot.relations) {
         const address = tableAddress(relation);
+        crashPoint('snapshot.before-table');
         this.progress.loading.add(address);
         if (routes.for(relation).length === 0 || routes.for(relation)[0]?.relation.version !== relation.version) routes.relationChanged(relation);
         const first = await firstOf(snapshot.read(relation, signal));

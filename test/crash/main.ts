@@ -60,7 +60,7 @@ process.exit(lost + duplicated + world.torn === 0 && (rounds < crashPoints.lengt
 
 /** Starts the project and lets it die: at the point, or at a random time. Returns what it died of. */
 async function strike(point: string | undefined): Promise<string> {
-  const count = point?.startsWith('slot') || point === 'snapshot.before-table' ? 1 : random.between(1, point === 'snapshot.mid-copy' ? 3 : 6);
+  const count = point?.startsWith('slot') || point === 'snapshot.before-table' ? 1 : random.between(1, point?.startsWith('snapshot') ? 2 : 6);
   const { child, exited } = world.up(point === undefined ? {} : { crashAt: `${point}:${count}` });
   const patience = point === undefined ? random.between(200, 3000) : 12_000;
   let impatient = false;

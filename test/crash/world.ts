@@ -20,6 +20,9 @@ const schema = `
   insert into accounts select i, 1000, repeat('n', 3000) from generate_series(1, ${accounts}) i;
   insert into moving select i, 'tag' || i, repeat('b', 3000) from generate_series(1, 50) i;
   insert into events select 'before', i from generate_series(1, 500) i;
+  create table bulk (id int primary key, filler text);
+  alter table bulk alter filler set storage external;
+  insert into bulk select i, repeat('f', 3000) from generate_series(1, 4000) i;
   insert into ledger select i, 1, 2, 0 from generate_series(-20000, -1) i`;
 
 export interface Difference {
@@ -190,7 +193,7 @@ export class World {
   async compare(): Promise<Difference> {
     const [source, target] = [await connect(this.source.url(this.#name)), await connect(this.target.url(this.#name))];
     const difference: Difference = { lost: 0, duplicated: 0 };
-    for (const table of ['accounts', 'ledger', 'events', 'moving']) {
+    for (const table of ['accounts', 'ledger', 'events', 'moving', 'bulk']) {
       const sql = `select t::text as row, count(*)::text as n from public.${table} t group by 1`;
       const counts = new Map((await source.rows<{ row: string; n: string }>(sql)).map((row) => [row.row, Number(row.n)]));
       for (const row of await target.rows<{ row: string; n: string }>(sql)) counts.set(row.row, (counts.get(row.row) ?? 0) - Number(row.n));
