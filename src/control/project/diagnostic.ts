@@ -63,8 +63,8 @@ export class SourceText {
   }
 }
 
-/** `//user:password@` and `?password=`. */
-const passwordInUrl = /(:\/\/[^\s:/@"']*:)([^\s"']*)(?=@)|(:\/\/[^\s"']*[?&]password=)([^\s"'&]+)/g;
+/** `//user:password@` and `?password=`. A colon within ${NAME:-default} ends no user. */
+const passwordInUrl = /(:\/\/(?:\$\{[^}]*\}|(?!\$\{)[^\s:/@"'])*:)([^\s"']*)(?=@)|(:\/\/[^\s"']*[?&]password=)([^\s"'&]+)/g;
 
 /** Passwords of URLs as stars of the same length, so that carets still point right. Variables stay. */
 export const blankPasswords = (text: string): string =>

@@ -39,4 +39,5 @@ test('passwords are blanked out, variables are not', () => {
   assert.equal(blankPasswords('"postgres://h/d?user=u&password=abc&x=y"'), '"postgres://h/d?user=u&password=***&x=y"');
   assert.ok(hasLiteralPassword('postgres://h/d?password=abc') && !hasLiteralPassword('postgres://h/d?password=${P}'));
   assert.ok(hasLiteralPassword(line) && !hasLiteralPassword('postgres://me:${P}@h/d postgres://me@h:5432/d'));
+  assert.ok(!hasLiteralPassword('postgres://${USER:-me}@h/d') && hasLiteralPassword('postgres://${USER:-me}:abc@h/d'));
 });
