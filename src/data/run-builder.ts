@@ -1,6 +1,6 @@
 // Collects the changes of a source into runs: where a run ends, and what is still open.
 import { assert } from '../base/index.ts';
-import { BatchBuilder } from './batch.ts';
+import { BatchBuilder, Format } from './batch.ts';
 import { asPosition, type Position } from './position.ts';
 import type { Relation } from './relation.ts';
 import type { Run, Transaction, Truncate } from './run.ts';
@@ -56,7 +56,7 @@ export class RunBuilder {
       this.flush();
       builder = undefined;
     }
-    if (!builder) this.#batches.set(relation.oid, (builder = new BatchBuilder(relation)));
+    if (!builder) this.#batches.set(relation.oid, (builder = new BatchBuilder(relation, likelyFormats(relation))));
     this.#lastBuilder = builder;
     this.#bytesClosed = 0;
     for (const other of this.#batches.values()) if (other !== builder) this.#bytesClosed += other.bytes;
@@ -114,3 +114,6 @@ export class RunBuilder {
     this.#emit(run);
   }
 }
+
+/** The formats of columns until a value has shown them: a column may have none but NULLs and unchanged values, which are then read from the target. */
+const likelyFormats = (relation: Relation): Uint8Array => Uint8Array.from(relation.columns, (column) => (column.type.binary ? Format.binary : Format.text));

@@ -66,10 +66,11 @@ export class Scenario {
     this.configure(yaml);
   }
 
-  configure(yaml?: string): void {
+  configure(yaml?: string, options: { sourceUser?: string; targetUser?: string } = {}): void {
     const text = yaml ?? 'millrace: 1\nsources:\n  shop:\n    postgres: ${SHOP_URL}\n    tables: [public.*]\nreplicas:\n  warehouse:\n    from: shop\n    postgres: ${WAREHOUSE_URL}\n';
     writeFileSync(join(this.folder, 'millrace.yaml'), text);
-    writeFileSync(join(this.folder, '.env'), `SHOP_URL=${this.sourceUrl}\nWAREHOUSE_URL=${this.targetUrl}\n`);
+    const as = (url: string, user = 'postgres'): string => url.replace('postgres@', `${user}@`);
+    writeFileSync(join(this.folder, '.env'), `SHOP_URL=${as(this.sourceUrl, options.sourceUser)}\nWAREHOUSE_URL=${as(this.targetUrl, options.targetUser)}\n`);
   }
 
   /** Runs the project in this process. */

@@ -23,7 +23,8 @@ select coalesce(json_agg(json_build_object(
   'base', t.typbasetype::int8, 'typmod', t.typtypmod,
   'subtype', coalesce((select case when t.typtype = 'r' then r.rngsubtype else r.rngtypid end from pg_catalog.pg_range r
     where r.rngtypid = t.oid or r.rngmultitypid = t.oid), 0)::int8,
-  'binary', t.typsend <> 0 and t.typreceive <> 0,
+  'binary', t.typsend <> 0 and t.typreceive <> 0
+    and t.typsend <> all('{pg_catalog.tsquerysend, pg_catalog.int2vectorsend, pg_catalog.oidvectorsend}'::regproc[]), -- an empty one cannot be read again
   'labels', (select json_agg(e.enumlabel order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid),
   'attributes', case when t.typtype = 'c' then
     (select json_agg(json_build_object('name', a.attname, 'type', a.atttypid::int8, 'typmod', a.atttypmod) order by a.attnum)

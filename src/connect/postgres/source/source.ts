@@ -277,8 +277,9 @@ export class PostgresSource implements Source {
 }
 
 /**
- * Whether a binary stream can carry the rows: it sends a column whose type has no binary output as text by itself, but not a part of a value;
- * and a tsquery it sends as what cannot be read again.
+ * Whether a binary stream can carry the rows. A column whose type has no binary output is sent as text by itself, but not a part of a value;
+ * and the empty values of some types are sent in a form that no server can read again.
  */
-const goesBinary = (relation: Relation): boolean =>
-  relation.columns.every(({ type }) => type.binary || !(['array', 'composite', 'range', 'multirange'].includes(type.kind) || baseType(type).name === 'tsquery'));
+const goesBinary = (relation: Relation): boolean => relation.columns.every(({ type }) => type.binary || !textOnly.has(baseType(type).kind) && !textOnly.has(baseType(type).name));
+
+const textOnly: ReadonlySet<string> = new Set(['array', 'composite', 'range', 'multirange', 'tsquery', 'int2vector', 'oidvector']);
