@@ -112,11 +112,11 @@ export async function attempt(session: Session, table: Table, entries: readonly 
 }
 
 export async function underSavepoint(session: Session, work: () => Promise<Failure | undefined>): Promise<Failure | undefined> {
-  session.query('other', 'savepoint bad_row');
+  session.tell('other', 'savepoint bad_row');
   const failure = await work();
   if (failure && session.connection.closed) throw failure.error;
   if (failure) session.rolledBack();
-  session.query('other', failure ? 'rollback to savepoint bad_row; release savepoint bad_row' : 'release savepoint bad_row');
+  session.tell('other', failure ? 'rollback to savepoint bad_row; release savepoint bad_row' : 'release savepoint bad_row');
   const after = await session.settle();
   if (after) throw after.error;
   return failure;

@@ -4,7 +4,9 @@ import { tableAddress } from '../../../data/index.ts';
 import type { Table } from './apply.ts';
 import { text } from './fence.ts';
 import { State } from './fold.ts';
-import { unitsOf } from './isolate.ts';
+import { rowMissing, unitsOf } from './isolate.ts';
+import { orderedLetter } from './letter-rows.ts';
+import type { OrderedRow } from './ordered.ts';
 import type { Session } from './session.ts';
 
 export class OpenLetters {
@@ -45,15 +47,27 @@ export class OpenLetters {
       if (letters.length > 0 && (await this.#lock(session, letters)) && needsRow) joined.push(unit);
       else {
         rest.push(...unit);
-        if (letters.length > 0) {
-          session.track({
-            what: 'letters',
-            promise: session.execute("update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now() where id = any($1::int8[]) and state in ('open', 'joined')", text(`{${letters.join(',')}}`)),
-          });
-        }
+        if (letters.length > 0) this.#supersede(session, letters);
       }
     }
     return { joined, rest, touched };
+  }
+
+  /** The same for a row of the ordered path: whether it must wait behind a letter. */
+  async meetRow(session: Session, row: OrderedRow): Promise<'apply' | 'supersede' | 'join'> {
+    const keys = this.#byTable.get(tableAddress(row.layout.target));
+    if (!keys || keys.size === 0 || row.layout.key.length === 0) return 'apply';
+    const { key, oldKey, op } = orderedLetter(row, rowMissing(row.layout.address));
+    const letters = [key, ...(oldKey ? [oldKey] : [])].flatMap((each) => keys.get(each.toString('hex')) ?? []);
+    if (letters.length === 0 || !(await this.#lock(session, letters))) return 'apply';
+    if (op === 'update' && row.write.batch.partial[row.row] === 1) return 'join';
+    this.#supersede(session, letters);
+    return 'supersede';
+  }
+
+  #supersede(session: Session, letters: readonly string[]): void {
+    const sql = "update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now() where id = any($1::int8[]) and state in ('open', 'joined')";
+    session.track({ what: 'letters', promise: session.execute(sql, text(`{${letters.join(',')}}`)) });
   }
 
   /** Whether one of them is still open; a replay that is under way is waited for. */

@@ -80,11 +80,16 @@ export class Session {
     this.#sent.push(sent);
   }
 
-  /** Simple protocol. */
+  /** Simple protocol, for who needs the answer. */
   query(what: Sent['what'], sql: string): Promise<readonly Result[]> {
     const promise = this.connection.query(sql);
     this.track({ what, promise });
     return promise;
+  }
+
+  /** Simple protocol; the outcome is found by `settle`. */
+  tell(what: Sent['what'], sql: string): void {
+    this.track({ what, promise: this.connection.query(sql) });
   }
 
   /** A prepared statement; parsed the first time. Parameters are binary when `types` are given, else text. */
@@ -125,7 +130,7 @@ export class Session {
       names[use] = { name, rolledBack: false };
       this.#newStages.add(shape);
       // ON COMMIT DELETE ROWS truncates in place, which costs less than TRUNCATE or DELETE.
-      this.query('other', `create temp table ${name.slice('pg_temp.'.length)} (n int4, ${shape}) on commit delete rows`);
+      this.tell('other', `create temp table ${name.slice('pg_temp.'.length)} (n int4, ${shape}) on commit delete rows`);
     }
     this.track({ ...sent, promise: this.copy(copyInto(name, columns), write) });
     return name;
@@ -134,7 +139,7 @@ export class Session {
   begin(): void {
     this.#stageUses.clear();
     this.#newStages.clear();
-    this.query('begin', 'begin');
+    this.tell('begin', 'begin');
   }
 
   /** A rollback, also one to a savepoint, takes back the temporary tables that were made in the transaction. */

@@ -149,3 +149,24 @@ test('a second sink fences the first', async () => {
   await second.close();
   await bench.close();
 });
+
+test('TRUNCATE with its relations between rows, cascading, under foreign keys', async () => {
+  const bench = await sinkBench(cluster, 'create table parent (id int primary key); create table child (id int primary key, parent int references parent)');
+  const [parent, child] = [testRelation('parent', { id: 23 }), testRelation('child', { id: 23, parent: 23 })];
+  const rows = (id: string) => rowsStep(makeBatch(parent, [{ insert: [id] }]), makeBatch(child, [{ insert: [id, id] }]));
+  await bench.commit(rows('1'), { kind: 'truncate', truncate: { targets: [targetOf(parent), targetOf(child)], cascade: false, restartIdentity: false } }, rows('2'));
+  assert.deepEqual(await bench.rows('select * from child'), ['2|2']);
+  await bench.commit({ kind: 'truncate', truncate: { targets: [targetOf(parent)], cascade: true, restartIdentity: true } });
+  assert.deepEqual(await bench.rows('select * from child union all select id, id from parent'), []);
+  await bench.close();
+});
+
+test('partial updates with several masks, one of a row that is not there', async () => {
+  const bench = await sinkBench(cluster, `${ddl}; insert into items select n, 'a' || n, 'note' from generate_series(1, 4) n`);
+  const { deadLetters } = await bench.commit(
+    rowsStep(makeBatch(items, [{ update: ['1', 'x', unchanged] }, { update: ['2', unchanged, 'y'] }, { update: ['1', unchanged, 'z'] }, { update: ['3', unchanged, unchanged] }, { update: ['8', unchanged, 'q'] }])),
+  );
+  assert.equal(deadLetters, 1);
+  assert.deepEqual(await bench.rows('select * from items order by id'), ['1|x|z', '2|a2|y', '3|a3|note', '4|a4|note']);
+  await bench.close();
+});

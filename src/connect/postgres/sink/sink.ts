@@ -2,7 +2,7 @@
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
 import { parseLsn, type Position, quoteTable, type SourceIdentity, tableAddress } from '../../../data/index.ts';
 import type { Committed, ConsumerPosition, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
-import { type ConnectOptions, describePgError, PgError, type Result } from '../../../wire/index.ts';
+import { type ConnectOptions, describePgError, PgError } from '../../../wire/index.ts';
 import { complete, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { Fence, fenced, isFenced } from './fence.ts';
 import { State } from './fold.ts';
@@ -210,8 +210,13 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       send(session, table, mode, entries);
       await session.connection.drained();
     }
-    if (mode === 'isolate') letters.push(...(await isolateOrdered(session, segment.ordered)).map(({ row, error }) => orderedLetter(row, error)));
-    else for (const row of segment.ordered) sendOrdered(session, row);
+    for (const row of segment.ordered) {
+      const met = await this.#letters.meetRow(session, row);
+      superseded ||= met === 'supersede';
+      if (met === 'join') letters.push({ ...orderedLetter(row, rowMissing(row.layout.address)), state: 'joined' });
+      else if (mode !== 'isolate') sendOrdered(session, row);
+      else letters.push(...(await isolateOrdered(session, [row])).map(({ error }) => orderedLetter(row, error)));
+    }
     let kept = 0;
     for (const letter of letters) {
       if (!letter) continue;
@@ -236,8 +241,8 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   }
 }
 
-function sendTruncate(session: Session, { targets, cascade, restartIdentity }: TableTruncate): Promise<readonly Result[]> {
-  return session.query('rows', `truncate ${targets.map(quoteTable).join(', ')}${restartIdentity ? ' restart identity' : ''}${cascade ? ' cascade' : ''}`);
+function sendTruncate(session: Session, { targets, cascade, restartIdentity }: TableTruncate): void {
+  session.tell('rows', `truncate ${targets.map(quoteTable).join(', ')}${restartIdentity ? ' restart identity' : ''}${cascade ? ' cascade' : ''}`);
 }
 
 const rowsOf = (segments: readonly Segment[]): number =>
