@@ -10,7 +10,7 @@ import pg from 'pg';
 import { type Cluster, startCluster } from '../src/cli/demo/cluster.ts';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-const command = here('../src/cli/main.ts');
+const command = here('../bin/millrace.js');
 
 describe('the examples', { concurrency: false }, () => {
   let cluster: Cluster;

@@ -93,7 +93,10 @@ async function checkCommand(line: string): Promise<void> {
   const scripts = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }).scripts;
   if (program === 'millrace') return parseMillrace(args);
   if (program === 'npx') return checkCommand(args.join(' '));
-  if (program === 'npm') return void assert.ok(args[0] === 'ci' || args[0] === 'test' || (args[0] === 'run' && scripts[args[1] ?? '']), `no npm script ${args[1]}`);
+  if (program === 'npm') {
+    assert.ok(args[0] === 'ci' || args[0] === 'test' || (args[0] === 'run' && scripts[args[1] ?? '']), `no npm script ${args[1]}`);
+    return;
+  }
   if (program === 'export') return;
   assert.ok(program === 'psql' || program === 'node', `"${program}" is no command that this test knows`);
   for (const file of args.filter((arg) => arg.includes('/') && !arg.includes(':'))) assert.ok(existsSync(join(root, file)), `${file} is not there`);
