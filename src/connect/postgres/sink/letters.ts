@@ -2,7 +2,7 @@
 // whether or not the replica runs.
 import { MillraceError, silentLogger } from '../../../base/index.ts';
 import { type Batch, BatchBuilder, Before, fieldOf, Format, NULL_FIELD, Op, parseLsn, type Position, tableAddress } from '../../../data/index.ts';
-import type { TableWrite } from '../../../flow/index.ts';
+import type { TableStep, TableWrite } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, type PgConnection, PgError } from '../../../wire/index.ts';
 import { attempt, rowError } from './isolate.ts';
 import { rejected } from './loader.ts';
@@ -95,8 +95,9 @@ export function replayLetter(connect: ConnectOptions, consumer: string, id: stri
     const layouts = new Layouts();
     for (const letter of letters) {
       const write = writeFrom(letter);
-      await layouts.load(session, [write.target]);
-      for (const segment of segmentsOf([{ kind: 'rows', writes: [write] }], layouts, session.replicaRole)) {
+      const steps: TableStep[] = [{ kind: 'rows', writes: [write] }];
+      await layouts.load(session, steps);
+      for (const segment of segmentsOf(steps, layouts, session.replicaRole)) {
         for (const row of segment.ordered) sendOrdered(session, row);
         const [table] = segment.tables;
         const failure = table ? await attempt(session, table, [...Array(table.fold.count).keys()]) : await session.settle();

@@ -46,12 +46,12 @@ export interface LoadContext {
 export async function loadTable({ session, fence, onBadRow }: LoadContext, load: Load, signal: AbortSignal): Promise<Committed> {
   const { consumer } = fence;
   const layouts = new Layouts();
-  await layouts.load(session, [load.target]);
   session.begin();
   const fresh = await makeRoom(session, consumer, load);
   let rows = 0;
   let deadLetters = 0;
   const apply = async (steps: readonly TableStep[]): Promise<void> => {
+    await layouts.load(session, steps);
     for (const segment of segmentsOf(steps, layouts, session.replicaRole, fresh ? 'fresh' : 'merge')) {
       for (const table of segment.tables) {
         const refused = await loadPiece(session, table, fresh);

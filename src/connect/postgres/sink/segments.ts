@@ -27,11 +27,22 @@ export class Layouts {
     this.#layouts.clear();
   }
 
-  async load(session: Session, tables: Iterable<TableName>): Promise<void> {
-    for (const table of tables) {
-      const address = tableAddress(table);
-      if (!this.#shapes.has(address)) this.#shapes.set(address, await readShape(session.connection, table));
+  /** Reads the tables of writes in a form that is new: the target may have got the column that it brings just now. */
+  async load(session: Session, steps: readonly TableStep[]): Promise<void> {
+    const read = new Set<string>();
+    for (const step of steps) {
+      if (step.kind !== 'rows') continue;
+      for (const write of step.writes) {
+        const address = tableAddress(write.target);
+        if (read.has(address) || this.#known(write)) continue;
+        read.add(address);
+        this.#shapes.set(address, await readShape(session.connection, write.target));
+      }
     }
+  }
+
+  #known(write: TableWrite): Layout | undefined {
+    return this.#layouts.get(tableAddress(write.target))?.find((other) => sameLayout(other.write, write))?.layout;
   }
 
   shape(table: TableName): Shape {
@@ -41,11 +52,11 @@ export class Layouts {
   }
 
   get(write: TableWrite, replicaRole: boolean): Layout {
+    const found = this.#known(write);
+    if (found) return found;
     const address = tableAddress(write.target);
     const known = this.#layouts.get(address) ?? [];
     this.#layouts.set(address, known);
-    const found = known.find((other) => sameLayout(other.write, write));
-    if (found) return found.layout;
     const layout = makeLayout(write, this.shape(write.target), replicaRole);
     // Only the form of the write is compared later; its rows are not kept.
     const empty = { ...write.batch, count: 0, after: { bytes: Buffer.alloc(0), offsets: new Uint32Array(1) }, before: { bytes: Buffer.alloc(0), offsets: new Uint32Array(1) } };
@@ -106,8 +117,3 @@ function appends(layout: Layout, ordered: readonly OrderedWrite[], replicaRole: 
 }
 
 const isAdded = (op: number | undefined): boolean => op === Op.insert || op === Op.read;
-
-/** Every table that the steps write to. */
-export function targetsOf(steps: readonly TableStep[]): TableName[] {
-  return steps.flatMap((step): readonly TableName[] => (step.kind === 'rows' ? step.writes.map((write) => write.target) : step.truncate.targets));
-}

@@ -10,6 +10,8 @@ export interface SessionOptions {
   /** PostgreSQL's synchronous_commit for our transactions; undefined leaves the server's. */
   readonly synchronousCommit?: undefined | 'on' | 'off' | 'local' | 'remote_write' | 'remote_apply';
   readonly lockTimeoutMs?: number;
+  /** How long a transaction may wait for us, by default 60 s: a load waits for its source, anything else has lost its process. */
+  readonly idleTimeoutMs?: number;
 }
 
 /** Fixed, so that no setting of a role or database changes what values mean or how rows are found. */
@@ -22,8 +24,6 @@ const settings = {
   bytea_output: 'hex',
   standard_conforming_strings: 'on',
   jit: 'off',
-  // A transaction of ours never pauses; a session that does has lost its process, and must let go of its locks.
-  idle_in_transaction_session_timeout: '60s',
   statement_timeout: '0',
   // Staged rows are never analyzed, and target tables grow while plans are cached: rows are always found through the key's index.
   enable_hashjoin: 'off',
@@ -63,7 +63,7 @@ export class Session {
 
   static async open(options: SessionOptions): Promise<Session> {
     const connection = await PgConnection.connect(options.connect);
-    const all = { ...settings, lock_timeout: `${options.lockTimeoutMs ?? 30_000}ms`, ...(options.synchronousCommit ? { synchronous_commit: options.synchronousCommit } : {}) };
+    const all = { ...settings, idle_in_transaction_session_timeout: `${options.idleTimeoutMs ?? 60_000}ms`, lock_timeout: `${options.lockTimeoutMs ?? 30_000}ms`, ...(options.synchronousCommit ? { synchronous_commit: options.synchronousCommit } : {}) };
     await connection.query(Object.entries(all).map(([name, value]) => `set ${name} = '${value}'`).join('; '));
     const replicaRole = await connection.query('set session_replication_role = replica').then(() => true, () => false);
     if (!replicaRole) {

@@ -170,3 +170,13 @@ test('partial updates with several masks, one of a row that is not there', async
   assert.deepEqual(await bench.rows('select * from items order by id'), ['1|x|z', '2|a2|y', '3|a3|note', '4|a4|note']);
   await bench.close();
 });
+
+test('a column that comes while the sink is open', async () => {
+  const bench = await sinkBench(cluster, ddl);
+  await bench.commit(rowsStep(makeBatch(items, [{ insert: ['1', 'a', 'x'] }])));
+  await bench.connection.query('alter table items add column more int');
+  const wider = testRelation('items', { id: 23, name: 25, note: 25, more: 23 });
+  await bench.commit(rowsStep(makeBatch(items, [{ update: ['1', 'b', unchanged] }])), rowsStep(makeBatch(wider, [{ update: ['1', 'c', unchanged, '5'] }])));
+  assert.deepEqual(await bench.rows('select * from items'), ['1|c|x|5']);
+  await bench.close();
+});

@@ -12,7 +12,7 @@ import { type Load, type LoadedTable, loadTable, rejected } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
 import { sendOrdered } from './ordered.ts';
 import { ensureSchema } from './schema.ts';
-import { Layouts, type Segment, segmentsOf, targetsOf } from './segments.ts';
+import { Layouts, type Segment, segmentsOf } from './segments.ts';
 import { type Failure, Session, type SessionOptions } from './session.ts';
 
 export interface PostgresSinkOptions {
@@ -77,7 +77,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     const settled = this.#settlePending(part, position);
     if (settled) return settled;
     try {
-      await this.#layouts.load(session, targetsOf(steps));
+      await this.#layouts.load(session, steps);
       for (let mode: Mode = 'fast'; ; ) {
         const outcome: Committed | Mode = await this.#attempt(session, part, position, steps, mode);
         if (typeof outcome === 'object') return outcome;
@@ -104,7 +104,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
 
   /** Fills a table from a snapshot in a session of its own. It may run beside commits and other loads. */
   async load(load: Load, signal: AbortSignal): Promise<Committed> {
-    const session = await Session.open(this.#options).catch((error: unknown) => {
+    const session = await Session.open({ ...this.#options, idleTimeoutMs: 600_000 }).catch((error: unknown) => {
       throw describePgError(error, this.#where);
     });
     try {
