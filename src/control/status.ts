@@ -48,9 +48,9 @@ export interface Running {
   /** Reads tables of a replica again from a new snapshot while it runs; all of them when none is named ("public.orders": the source's name). */
   resync(replica: string, tables: readonly string[]): Promise<void>;
   /**
-   * Lets the replica stop exactly behind the last transaction that ends at or before `position` (the source's notation) and keeps it there
-   * until `release` or for at most `ms`; resolves when it stands there, rejects with VERIFY_IMPOSSIBLE when it is past it already. `source` names
-   * which one the position belongs to when there are several. For `verify`.
+   * Lets the replica stop exactly behind the last transaction that ends at or before `position` (the source's notation, or `now`: where it
+   * stands) and keeps it there until `release` or for at most `ms`; resolves when it stands there, rejects with VERIFY_IMPOSSIBLE when it is
+   * past it. A second call moves on from there. `source` names which one the position belongs to when there are several. For `verify`.
    */
   hold(replica: string, position: string, ms: number, source?: string): Promise<void>;
   release(replica: string): void;

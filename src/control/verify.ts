@@ -1,7 +1,7 @@
 // verify: compares replicas with their sources at one point of the stream, while everything goes on.
 //
-// A snapshot of the source gives the point. The running replica is asked to stand exactly there until a snapshot of the target is open, then
-// both are compared at leisure. When nothing runs, the target must already have everything that lies before the point.
+// The running replica is asked to stand still, a snapshot of the source gives the point, and the replica goes exactly there and stays until a
+// snapshot of the target is open. Then both are compared at leisure. When nothing runs, the target must already have everything that lies before the point.
 import { createLogger, MillraceError, systemClock } from '../base/index.ts';
 import { type PostgresSource, type PostgresSnapshot, textSettings } from '../connect/index.ts';
 import { type Lsn, nearestName, parseLsn, type TableName } from '../data/index.ts';
@@ -17,7 +17,6 @@ export interface VerifyReport {
 }
 
 const holdMs = 60_000;
-const holdTries = 3;
 
 /** Verifies the named replicas, or all. Throws VERIFY_IMPOSSIBLE, or what the servers say, when they cannot be compared. */
 export async function verify(project: Project, names: readonly string[], signal: AbortSignal): Promise<VerifyReport> {
@@ -51,17 +50,16 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
   try {
     const tables = new Map<string, readonly TableName[]>();
     for (const source of sources) tables.set(source.name, await source.listTables());
-    for (let attempt = 1; ; attempt++) {
+    try {
+      // First let it stand where it is: else it would be past the point before the snapshot that gives the point is taken.
+      await hold(running, spec, sources.map((source) => ({ source, position: 'now' })));
       cuts = await Promise.all(sources.map(async (source) => ({ source, snapshot: await source.snapshot(tables.get(source.name) ?? [], signal) })));
-      try {
-        await stand(running, spec, cuts, target);
-        break;
-      } catch (error) {
-        // The replica was already past the point, since taking the snapshot took a while: take a newer one.
-        if (!(error instanceof MillraceError) || error.code !== 'VERIFY_IMPOSSIBLE' || running === undefined || attempt === holdTries) throw error;
-        await Promise.all(cuts.map((cut) => cut.snapshot.close()));
-      }
+      await hold(running, spec, cuts.map(({ source, snapshot }) => ({ source, position: source.formatPosition(snapshot.position) })));
+      await target.query(`${textSettings}; begin isolation level repeatable read; select 1 from millrace.positions limit 1`);
+    } finally {
+      await running?.release(spec.name);
     }
+    if (!running) for (const cut of cuts) await mustHaveEverything(spec, cut, target);
     const parts: VerifyPart[] = [];
     for (const { source, snapshot } of cuts) {
       parts.push({ source: source.name, snapshot, routes: await compileForTarget(spec, source.name, snapshot.relations, target) });
@@ -76,33 +74,22 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
   }
 }
 
-/** Opens the target's snapshot at the cut. */
-async function stand(running: RunningClient | undefined, spec: ReplicaSpec, cuts: readonly Cut[], target: PgConnection): Promise<void> {
-  const open = async (): Promise<void> => {
-    await target.query(`rollback; ${textSettings}; begin isolation level repeatable read; select 1 from millrace.positions limit 1`);
-  };
-  if (running) {
-    try {
-      await Promise.all(cuts.map(({ source, snapshot }) => running.hold(spec.name, source.formatPosition(snapshot.position), holdMs, source.name)));
-      await open();
-    } finally {
-      await running.release(spec.name);
-    }
-    return;
+async function hold(running: RunningClient | undefined, spec: ReplicaSpec, where: readonly { source: PostgresSource; position: string }[]): Promise<void> {
+  if (running) await Promise.all(where.map(({ source, position }) => running.hold(spec.name, position, holdMs, source.name)));
+}
+
+/** Without a running process: whether the target has everything that lies before the cut. */
+async function mustHaveEverything(spec: ReplicaSpec, { source, snapshot }: Cut, target: PgConnection): Promise<void> {
+  const position = await readPosition(target, spec.name, source.name);
+  if (position === undefined) {
+    throw new MillraceError('VERIFY_IMPOSSIBLE', `replica "${spec.name}" has taken nothing from source "${source.name}" yet`, { where: target.where, hint: 'run `millrace up`' });
   }
-  await open();
-  for (const { source, snapshot } of cuts) {
-    const position = await readPosition(target, spec.name, source.name);
-    if (position === undefined) {
-      throw new MillraceError('VERIFY_IMPOSSIBLE', `replica "${spec.name}" has taken nothing from source "${source.name}" yet`, { where: target.where, hint: 'run `millrace up`' });
-    }
-    if (position < snapshot.position && (await source.hasCommitsBetween(position, snapshot.position))) {
-      throw new MillraceError('VERIFY_IMPOSSIBLE', `replica "${spec.name}" is behind its source and not running`, {
-        where: target.where,
-        detail: `it stands at ${source.formatPosition(position)}, the source at ${source.formatPosition(snapshot.position)}`,
-        hint: 'run `millrace up --until caught-up`, or verify while `millrace up` runs',
-      });
-    }
+  if (position < snapshot.position && (await source.hasCommitsBetween(position, snapshot.position))) {
+    throw new MillraceError('VERIFY_IMPOSSIBLE', `replica "${spec.name}" is behind its source and not running`, {
+      where: target.where,
+      detail: `it stands at ${source.formatPosition(position)}, the source at ${source.formatPosition(snapshot.position)}`,
+      hint: 'run `millrace up --until caught-up`, or verify while `millrace up` runs',
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 // One source of a replica: joins the stream, loads what is not loaded yet, then applies epoch after epoch.
 import { type Clock, crashPoint, type Logger, type Metrics, MillraceError } from '../base/index.ts';
 import { AbandonedTransaction } from '../bus/index.ts';
-import { batchFrom, type Position, type Relation, type Run, type SourceIdentity, tableAddress } from '../data/index.ts';
+import { asPosition, batchFrom, type Position, type Relation, type Run, type SourceIdentity, tableAddress } from '../data/index.ts';
 import type { ConsumerPosition, Feed, FeedMembership, SourceState, TableStep } from '../flow/index.ts';
 import type { ReplicaTarget } from './target.ts';
 import { Gatherer } from './gather.ts';
@@ -46,8 +46,7 @@ export class Part {
   /** Tables whose snapshot is newer than the position: their changes up to it are in it already. */
   readonly #snapshots = new Map<string, Position>();
   #gatherer: Gatherer | undefined;
-  #hold: { position: Position; until: number; reached: () => void } | undefined;
-  #standing = false;
+  #hold: { goal: Position; until: number; reached: () => void; passed: (at: Position) => void } | undefined;
   #wake: (() => void) | undefined;
 
   constructor(options: PartOptions) {
@@ -81,17 +80,24 @@ export class Part {
     this.#membership.leave();
   }
 
-  /** Stops behind the last transaction that ends at or before `position`; resolves when it stands there. */
-  hold(position: Position, ms: number): Promise<void> {
+  /**
+   * Stops behind the last transaction that ends at or before `position` ('now': after the epoch that is being applied) and resolves when it
+   * stands there; rejects when it is past it. A hold takes the place of an earlier one, so that one can stand still first and go to an exact
+   * position then.
+   */
+  hold(position: Position | 'now', ms: number): Promise<void> {
     const { applied } = this.progress;
-    if (applied !== undefined && applied > position) {
-      const at = this.#options.feed.source.formatPosition;
-      return Promise.reject(new MillraceError('VERIFY_IMPOSSIBLE', `replica "${this.#options.replica}" stands at ${at(applied)}, past ${at(position)} already`));
-    }
-    return new Promise((resolve) => {
-      this.#hold = { position, until: this.#options.clock.monotonic() + ms, reached: resolve };
-      if (this.#gatherer) this.#gatherer.hold = position;
-      if (applied === position) resolve();
+    const goal = position === 'now' ? asPosition(0n) : position;
+    return new Promise((resolve, reject) => {
+      const passed = (at: Position): void => {
+        const text = this.#options.feed.source.formatPosition;
+        reject(new MillraceError('VERIFY_IMPOSSIBLE', `replica "${this.#options.replica}" stands at ${text(at)}, past ${text(goal)} already`));
+      };
+      this.#hold = { goal, until: this.#options.clock.monotonic() + ms, reached: resolve, passed: position === 'now' ? () => undefined : passed };
+      if (this.#gatherer) this.#gatherer.hold = goal;
+      if (position !== 'now' && applied !== undefined && applied > goal) passed(applied);
+      else if (applied === goal) resolve();
+      this.#wake?.();
     });
   }
 
@@ -212,7 +218,7 @@ export class Part {
       const close = (): void => reader.close();
       signal.addEventListener('abort', close, { once: true });
       this.#gatherer = new Gatherer(reader, limits);
-      this.#gatherer.hold = this.#hold?.position;
+      this.#gatherer.hold = this.#hold?.goal;
       try {
         await this.#apply(this.#gatherer, routes, signal);
       } catch (error) {
@@ -255,7 +261,9 @@ export class Part {
       }
       this.progress.applied = gathered.position;
       this.progress.pendingSinceUs = 0n;
-      if (this.#hold && gathered.position >= this.#hold.position) this.#hold.reached();
+      // What was gathered before the hold was set may have gone past it.
+      if (this.#hold && gathered.position > this.#hold.goal) this.#hold.passed(gathered.position);
+      else if (this.#hold && gathered.position === this.#hold.goal) this.#hold.reached();
     }
   }
 
@@ -263,14 +271,10 @@ export class Part {
   async #standStill(signal: AbortSignal): Promise<boolean> {
     const hold = this.#hold;
     if (!hold) return false;
-    if (!this.#standing) {
-      this.#standing = true;
-      hold.reached();
-    }
+    hold.reached();
     const timeout = this.#options.clock.sleep(Math.max(0, hold.until - this.#options.clock.monotonic()), signal);
     await Promise.race([timeout, new Promise<void>((resolve) => (this.#wake = resolve))]);
     this.#wake = undefined;
-    this.#standing = false;
     if (this.#hold === hold && this.#options.clock.monotonic() >= hold.until) this.release();
     return true;
   }

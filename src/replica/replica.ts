@@ -106,7 +106,7 @@ export class Replica {
     });
   }
 
-  hold(source: string, position: Position, ms: number): Promise<void> {
+  hold(source: string, position: Position | 'now', ms: number): Promise<void> {
     const part = this.#parts.get(source);
     if (!part) throw new MillraceError('NAME_UNKNOWN', `replica "${this.name}" does not take from "${source}"`);
     return part.hold(position, ms);

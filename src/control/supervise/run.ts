@@ -149,7 +149,7 @@ class RunningProject implements Running {
     const replica = this.#replica(name);
     const capture = this.#captures.find((one) => (source === undefined ? replica.part(one.source.name) !== undefined : one.source.name === source));
     if (!capture) throw new MillraceError('NAME_UNKNOWN', `replica "${name}" does not take from "${source}"`);
-    await replica.hold(capture.source.name, capture.source.parsePosition(position), ms);
+    await replica.hold(capture.source.name, position === 'now' ? 'now' : capture.source.parsePosition(position), ms);
   }
 
   release(name: string): void {

@@ -17,8 +17,9 @@ function sourceColumns(relation: Relation, rule: TableRule | undefined, named: (
   const planned: PlannedColumn[] = [];
   for (const [field, source] of relation.columns.entries()) {
     if (rule?.drop.includes(source.name)) continue;
-    const column = { ...source, name: own(rule?.rename, source.name) ?? named(source.name) };
     const mask = own(rule?.mask, source.name);
+    const { missing, ...plain } = source;
+    const column = { ...plain, name: own(rule?.rename, source.name) ?? named(source.name), ...(missing === undefined || mask ? {} : { missing }) };
     const one: PlannedColumn | undefined = mask ? maskColumn(column, field, mask, problems) : { column, making: { kind: 'field', field } };
     if (one) planned.push(one);
   }
