@@ -29,6 +29,8 @@ export interface Column {
   /** The type as SQL writes it, e.g. `numeric(10,2)`, `sales.status`, `text[]`; valid with an empty search_path. */
   readonly typeText: string;
   readonly notNull: boolean;
+  /** What rows have in it that are older than the column: the constant default that it was added with, as text. The source never sends it. */
+  readonly missing?: string;
 }
 
 /** What an update or delete tells about the old row. */

@@ -10,6 +10,8 @@ export interface TargetColumn {
   /** As SQL writes it, valid with an empty search_path. */
   readonly typeText: string;
   readonly notNull: boolean;
+  /** What rows that are at the target before the column is must get in it, as text; absent: NULL. */
+  readonly missing?: string;
 }
 
 export interface TargetTable extends TableName {

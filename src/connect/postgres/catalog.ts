@@ -31,7 +31,20 @@ interface TableRow {
   rows: number;
   identityIndex: string[] | null;
   primaryKey: string[] | null;
-  columns: { name: string; type: number; typmod: number; text: string; notNull: boolean; generated: string; toast: boolean }[] | null;
+  columns: { name: string; type: number; typmod: number; text: string; notNull: boolean; generated: string; toast: boolean; missing: string | null }[] | null;
+}
+
+/** Settings under which values have one text form everywhere. */
+export const textSettings = `set datestyle = 'ISO'; set timezone = 'UTC'; set intervalstyle = 'postgres'; set extra_float_digits = 1; set bytea_output = 'hex'; set search_path = ''`;
+
+/** What rows from before `alter table … add column … default` have in column `a`: the server keeps it in the catalog, partitions each their own. */
+const missingSql = `coalesce(case when a.atthasmissing then a.attmissingval::text end, (select p.attmissingval::text
+  from pg_catalog.pg_partition_tree(a.attrelid) t join pg_catalog.pg_attribute p on p.attrelid = t.relid and p.attname = a.attname and p.atthasmissing limit 1))`;
+
+/** The element of an array literal with one element, as text. */
+function onlyElement(literal: string): string {
+  const inside = literal.slice(1, -1);
+  return inside.startsWith('"') ? inside.slice(1, -1).replaceAll(/\\(.)/gs, '$1') : inside;
 }
 
 const tablesSql = `
@@ -44,7 +57,7 @@ select coalesce(json_agg(json_build_object(
      pg_catalog.pg_attribute a where x.indrelid = c.oid and x.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum and k.i <= x.indnkeyatts),
   'columns', (select json_agg(json_build_object('name', a.attname, 'type', a.atttypid::int8, 'typmod', a.atttypmod,
      'text', pg_catalog.format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull, 'generated', a.attgenerated,
-     'toast', a.attstorage <> 'p') order by a.attnum)
+     'toast', a.attstorage <> 'p', 'missing', ${missingSql}) order by a.attnum)
      from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
   ) order by n.nspname, c.relname), '[]')::text as tables
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -58,7 +71,7 @@ where c.relkind in ('r', 'p') and c.relpersistence = 'p'
 export async function readTables(
   connection: PgConnection, patterns: readonly TablePattern[], types: TypeCatalog, sendsColumn: ColumnFilter = () => true,
 ): Promise<CatalogTable[]> {
-  await connection.query("set search_path = ''");
+  await connection.query(textSettings);
   const [answer] = await connection.rows<{ tables: string }>(tablesSql);
   const rows = (JSON.parse(answer?.tables ?? '[]') as TableRow[]).filter(
     (row) => selects(patterns, row) && (!row.partition || patterns.some((pattern) => !pattern.glob && !pattern.exclude && pattern.matches(row))),
@@ -82,6 +95,7 @@ function toCatalogTable(row: TableRow, types: TypeCatalog, generatedAreSent: boo
       typmod: column.typmod,
       typeText: column.text,
       notNull: column.notNull,
+      ...(column.missing === null ? {} : { missing: onlyElement(column.missing) }),
     }),
   );
   const identity = identityName(row.identity);
@@ -103,7 +117,9 @@ export function makeRelation(table: TableName & { oid: number }, columns: readon
   const indexes = keyNames.map((name) => columns.findIndex((column) => column.name === name));
   const key = indexes.includes(-1) ? [] : indexes;
   const shape = { oid: table.oid, schema: table.schema, name: table.name, columns, identity, key };
-  return { ...shape, version: createHash('sha256').update(JSON.stringify(shape)).digest('hex').slice(0, 16) };
+  // `missing` goes when the server rewrites the table, which changes nothing.
+  const text = JSON.stringify(shape, (name, value: unknown) => (name === 'missing' ? undefined : value));
+  return { ...shape, version: createHash('sha256').update(text).digest('hex').slice(0, 16) };
 }
 
 const asAppendOnly = (relation: Relation): Relation => ({ ...relation, appendOnly: true, version: `${relation.version}a` });
@@ -144,24 +160,28 @@ export class StreamRelations {
     // Types may have changed with the table (a new enum label): read them again.
     this.#types.clear();
     await this.#types.load(connection, message.columns.map((column) => column.typeOid));
-    await connection.query("set search_path = ''");
+    await connection.query(textSettings);
     const texts = await connection.rows<{ text: string | null }>(
       'select pg_catalog.format_type(t, m) as text from unnest($1::oid[], $2::int4[]) with ordinality u(t, m, i) order by i',
       [`{${message.columns.map((c) => c.typeOid).join(',')}}`, `{${message.columns.map((c) => c.typmod).join(',')}}`],
     );
-    const live = await connection.rows<{ name: string; not_null: string; pk: string }>(
-      `select a.attname as name, a.attnotnull::text as not_null, coalesce((select array_position(x.indkey::int2[], a.attnum) from pg_catalog.pg_index x
+    const live = await connection.rows<{ name: string; not_null: string; pk: string; missing: string | null }>(
+      `select a.attname as name, a.attnotnull::text as not_null, ${missingSql} as missing, coalesce((select array_position(x.indkey::int2[], a.attnum) from pg_catalog.pg_index x
          where x.indrelid = a.attrelid and x.indisprimary), -1)::text as pk
        from pg_catalog.pg_attribute a where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped`,
       [String(message.oid)],
     );
-    const columns = message.columns.map((column, i): Column => ({
-      name: column.name,
-      type: this.#types.get(column.typeOid) as Column['type'],
-      typmod: column.typmod,
-      typeText: texts[i]?.text ?? 'text',
-      notNull: live.find((row) => row.name === column.name)?.not_null === 'true',
-    }));
+    const columns = message.columns.map((column, i): Column => {
+      const now = live.find((row) => row.name === column.name);
+      return {
+        name: column.name,
+        type: this.#types.get(column.typeOid) as Column['type'],
+        typmod: column.typmod,
+        typeText: texts[i]?.text ?? 'text',
+        notNull: now?.not_null === 'true',
+        ...(now?.missing ? { missing: onlyElement(now.missing) } : {}),
+      };
+    });
     const identity = identityName(message.identity);
     const keyNames = identity === 'full'
       ? live.filter((row) => Number(row.pk) >= 0).sort((a, b) => Number(a.pk) - Number(b.pk)).map((row) => row.name)

@@ -5,12 +5,9 @@ import { CopyParser } from '../../../codec/index.ts';
 import { type Batch, type Lsn, quoteIdent, quoteTable, type Relation, type TablePattern } from '../../../data/index.ts';
 import type { Snapshot } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, PgConnection } from '../../../wire/index.ts';
-import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables } from '../catalog.ts';
+import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, textSettings } from '../catalog.ts';
 import { TypeCatalog } from '../types.ts';
 import { createSlot } from './slot.ts';
-
-/** Settings under which values have one text form everywhere. */
-export const textSettings = `set datestyle = 'ISO'; set timezone = 'UTC'; set intervalstyle = 'postgres'; set extra_float_digits = 1; set bytea_output = 'hex'; set search_path = ''`;
 
 export class PostgresSnapshot implements Snapshot {
   readonly position: Lsn;

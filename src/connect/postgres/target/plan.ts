@@ -26,6 +26,7 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
   const existing = new Map((await readTargetTables(connection, tables)).map((table) => [tableAddress(table), table]));
   const everyType = typesWithin(tables.flatMap((table) => table.columns.map((column) => column.type)));
   const targetTypes = await readTargetTypes(connection, everyType);
+  const loaded = await readLoaded(connection);
   const schemas = await planSchemas(connection, [...tables.map((table) => table.schema), ...everyType.filter((type) => !isBuiltIn(type)).map((type) => type.schema)]);
 
   const ddl: DdlStatement[] = [];
@@ -47,7 +48,7 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
   for (const table of tables) visitTable(table);
   for (const table of tables) {
     const actual = existing.get(tableAddress(table));
-    if (actual) fits.push({ table: actual, fits: await planExisting(connection, table, actual, schemas.role, ddl, problems) });
+    if (actual) fits.push({ table: actual, fits: await planExisting(connection, table, actual, loaded.has(tableAddress(table)), schemas.role, ddl, problems) });
   }
   const needed = new Set(ddl.flatMap((statement) => statement.makesIn ?? []));
   return {
@@ -56,6 +57,14 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
     problems,
     existing: fits,
   };
+}
+
+/** Addresses of the tables that replicas have filled. */
+async function readLoaded(connection: PgConnection): Promise<ReadonlySet<string>> {
+  const [there] = await connection.rows<{ name: string | null }>("select pg_catalog.to_regclass('millrace.tables')::text as name");
+  if (!there?.name) return new Set();
+  const rows = await connection.rows<{ address: string }>('select distinct target_table as address from millrace.tables');
+  return new Set(rows.map((row) => row.address));
 }
 
 /** Several sources may fill one table: its columns are then the union of what they carry; a column that only some carry is nullable. */

@@ -5,7 +5,7 @@ import type { PgConnection } from '../../../wire/index.ts';
 import { type ActualColumn, type ActualTable, arbiterFor } from './actual-table.ts';
 import type { DdlStatement, TargetProblem } from './statement.ts';
 import { ownerOf } from './privileges.ts';
-import { block, ident, qualified } from './sql-text.ts';
+import { block, ident, literal, qualified } from './sql-text.ts';
 import { plainText } from './target-types.ts';
 
 /** `same`: type and modifier are equal. `cast`: the target's type can be assigned from the wanted one. */
@@ -27,9 +27,9 @@ export function planCreate(table: TargetTable, role: string): DdlStatement {
   };
 }
 
-/** Compares a table that is there: appends the columns to add and the problems, returns how the columns fit. */
+/** Compares a table that is there: appends the columns to add and the problems, returns how the columns fit. `loaded`: a replica has filled it. */
 export async function planExisting(
-  connection: PgConnection, table: TargetTable, actual: ActualTable, role: string, ddl: DdlStatement[], problems: TargetProblem[],
+  connection: PgConnection, table: TargetTable, actual: ActualTable, loaded: boolean, role: string, ddl: DdlStatement[], problems: TargetProblem[],
 ): Promise<Record<string, Fit>> {
   const address = tableAddress(table);
   const name = qualified(table);
@@ -50,7 +50,8 @@ export async function planExisting(
     if (there) pairs.push({ wanted: column, actual: there });
     else {
       ddl.push({
-        sql: `alter table ${name} add column if not exists ${ident(column.name)} ${column.typeText}`,
+        // The default stays: rows that the source changed before it had the column, and that arrive later, get it too.
+        sql: `alter table ${name} add column if not exists ${ident(column.name)} ${column.typeText}${column.missing === undefined ? '' : ` default ${literal(column.missing)}`}`,
         why: `${address} has no column ${displayIdent(column.name)}`,
         object: `table ${name}`,
         grant: ownerOf(`table ${name}`, role),
@@ -79,6 +80,16 @@ export async function planExisting(
   for (const there of actual.columns) {
     const filled = there.hasDefault || there.generated !== 'no' || there.identity !== 'no' || !there.notNull;
     if (filled || table.columns.some((column) => column.name === there.name)) continue;
+    if (loaded && !actual.primaryKey?.columns.includes(there.name)) {
+      ddl.push({
+        sql: `alter table ${name} alter column ${ident(there.name)} drop not null`,
+        why: `the source no longer has column ${displayIdent(there.name)} of ${address}`,
+        object: `table ${name}`,
+        grant: ownerOf(`table ${name}`, role),
+        owned: actual.owned,
+      });
+      continue;
+    }
     problem('error', `column ${displayIdent(there.name)} of ${address} is NOT NULL at the target, has no default, and the rows do not carry it`,
       `alter table ${name} alter column ${ident(there.name)} drop not null`, there.name);
   }

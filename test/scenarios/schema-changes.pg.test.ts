@@ -1,0 +1,63 @@
+// Tables change their shape while rows stream: the target follows at the right place of the stream, also for what happened while nobody looked.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Scenario } from '../support/scenario.ts';
+
+let scenario: Scenario;
+before(async () => (scenario = await Scenario.start()));
+after(() => scenario.remove());
+
+async function same(table: string, columns = '*'): Promise<string[]> {
+  const { source, target } = await scenario.both(table, table, columns);
+  assert.deepEqual(target, source);
+  return source;
+}
+
+const noLetters = async (): Promise<void> => assert.deepEqual(await scenario.copy.rows('select message, "column" from millrace.dead_letters'), []);
+
+for (const when of ['while it runs', 'while it is down'] as const) {
+  test(`columns added ${when}: constant defaults reach existing rows, in one transaction with rows before and after`, async () => {
+    await scenario.fresh();
+    await scenario.db.query(`create table t (id int primary key, v text); insert into t select i, 'old' from generate_series(1, 5) i;
+      create table p (id int primary key, v text) partition by range (id); create table p1 partition of p for values from (0) to (100); insert into p values (1, 'x')`);
+    await scenario.caughtUp();
+    if (when === 'while it is down') await scenario.stop();
+    await scenario.db.query(`insert into t values (6, 'before'); alter table t add a int`);
+    await scenario.db.query(`begin; insert into t values (7, 'before in it', 1); update t set v = 'w' where id = 1;
+      alter table t add txt text not null default 'quote '' "d" \\ {x,y}', add arr text[] default '{"a b",NULL,"q\\"r"}', add at timestamptz default '2024-02-03 04:05:06.789+00', add n numeric(10,2) default 1.5,
+        add f float8 default '-Infinity', add b bytea default '\\x00ff', add empty text default '';
+      insert into t (id, v) values (8, 'after'); update t set v = 'x' where id = 2; update t set id = 30 where id = 3; update t set txt = 'own', arr = null where id = 4; commit`);
+    await scenario.db.query(`alter table t add later int default 7; delete from t where id = 5; insert into t (id, v, later) values (9, 'last', null); alter table p add flag boolean not null default true; insert into p values (2, 'y', false)`);
+    await scenario.caughtUp();
+    assert.equal((await same('t')).length, 8);
+    await same('p');
+    await noLetters();
+    assert.equal((await scenario.verify()).equal, true);
+  });
+
+  test(`columns dropped ${when}: the target keeps them, nullable`, async () => {
+    await scenario.fresh();
+    await scenario.db.query(`create table t (id int primary key, gone text not null, kept int not null, v text); insert into t select i, 'g', i, 'v' from generate_series(1, 5) i`);
+    await scenario.caughtUp();
+    if (when === 'while it is down') await scenario.stop();
+    await scenario.db.query(`begin; insert into t values (6, 'g', 6, 'before'); update t set gone = 'changed' where id = 1; alter table t drop gone; insert into t values (7, 7, 'after'); update t set v = 'w' where id = 2; commit`);
+    await scenario.db.query('update t set id = 40 where id = 4; delete from t where id = 5');
+    await scenario.caughtUp();
+    await same('t', 'id, kept, v');
+    assert.deepEqual((await scenario.copy.rows('select id, gone from t order by id')).map((row) => Object.values(row).join()), ['1,changed', '2,g', '3,g', '6,g', '7,', '40,']); // a row that changes its key is a new row
+    await noLetters();
+    assert.equal((await scenario.verify()).equal, true);
+  });
+
+  test(`a new enum label ${when}`, async () => {
+    await scenario.fresh();
+    await scenario.db.query(`create type mood as enum ('sad', 'ok'); create table t (id int primary key, m mood, ms mood[]); insert into t values (1, 'sad', '{ok}')`);
+    await scenario.caughtUp();
+    if (when === 'while it is down') await scenario.stop();
+    await scenario.db.query(`alter type mood add value 'happy' before 'ok'`);
+    await scenario.db.query(`insert into t values (2, 'happy', '{happy,sad}'); update t set m = 'happy' where id = 1`);
+    await scenario.caughtUp();
+    await same('t');
+    await noLetters();
+  });
+}
