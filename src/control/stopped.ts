@@ -3,6 +3,7 @@ import { asMillraceError } from '../base/index.ts';
 import { formatLsn, parseLsn } from '../data/index.ts';
 import { parsePgUrl, PgConnection } from '../wire/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
+import { readFailures } from './failures.ts';
 import type { Project, SourceSpec } from './project/index.ts';
 import type { ProjectStatus, ReplicaStatus, SourceStatus } from './status.ts';
 import { slotName } from './supervise/source.ts';
@@ -19,7 +20,13 @@ interface SourceEnd {
 export async function stoppedStatus(project: Project): Promise<ProjectStatus> {
   const ends = new Map(await Promise.all(project.sources.map(async (source) => [source.name, await stoppedSource(source)] as const)));
   const replicas = await Promise.all(project.replicas.map(async (replica) => [replica.name, await stoppedReplica(replica, ends)] as const));
-  return { sources: Object.fromEntries([...ends].map(([name, { status }]) => [name, status])), replicas: Object.fromEntries(replicas) };
+  // What ended the last run counts more than that nothing runs.
+  const failures = readFailures(project.folder);
+  const failed = <T extends object>(status: T, failure: object | undefined): T => (failure ? { ...status, state: 'failed', ...failure } : status);
+  return {
+    sources: Object.fromEntries([...ends].map(([name, { status }]) => [name, failed(status, failures.sources[name])])),
+    replicas: Object.fromEntries(replicas.map(([name, status]) => [name, failed(status, failures.replicas[name])])),
+  };
 }
 
 async function stoppedSource(source: SourceSpec): Promise<SourceEnd> {

@@ -4,6 +4,7 @@ import type { Capture } from '../../capture/index.ts';
 import { nearestName, type Position, tableAddress } from '../../data/index.ts';
 import { Replica } from '../../replica/index.ts';
 import type { Project } from '../project/index.ts';
+import { forgetFailures, rememberFailures } from '../failures.ts';
 import { assertNotRunning } from '../run-file.ts';
 import type { ProjectStatus, ReplicaStatus, Running, RunOptions, SourceStatus } from '../status.ts';
 import { replicaStatus, sourceStatus } from './observe.ts';
@@ -21,6 +22,7 @@ const patienceMs = 60_000;
  */
 export async function run(project: Project, options: RunOptions & { logger?: Logger } = {}): Promise<Running> {
   assertNotRunning(project.folder);
+  forgetFailures(project.folder);
   const around: Surroundings = { clock: systemClock, logger: options.logger ?? createLogger(), metrics: new Metrics() };
   const specs = chooseReplicas(project, options.only);
   const needed = new Set(specs.flatMap((spec) => spec.from.map((from) => from.source)));
@@ -38,7 +40,7 @@ export async function run(project: Project, options: RunOptions & { logger?: Log
   });
   for (const replica of replicas) replica.start();
   for (const capture of captures) capture.start();
-  return new RunningProject(around, captures, replicas);
+  return new RunningProject(project.folder, around, captures, replicas);
 }
 
 function chooseReplicas(project: Project, only: readonly string[] | undefined): Project['replicas'] {
@@ -54,6 +56,7 @@ function chooseReplicas(project: Project, only: readonly string[] | undefined): 
 
 class RunningProject implements Running {
   readonly ended: Promise<void>;
+  readonly #folder: string;
   readonly #around: Surroundings;
   readonly #captures: readonly Capture[];
   readonly #replicas: readonly Replica[];
@@ -63,7 +66,8 @@ class RunningProject implements Running {
   #fail: (error: unknown) => void = () => undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(around: Surroundings, captures: readonly Capture[], replicas: readonly Replica[]) {
+  constructor(folder: string, around: Surroundings, captures: readonly Capture[], replicas: readonly Replica[]) {
+    this.#folder = folder;
     this.#around = around;
     this.#captures = captures;
     this.#replicas = replicas;
@@ -163,6 +167,7 @@ class RunningProject implements Running {
 
   async #stop(): Promise<void> {
     clearInterval(this.#watch);
+    rememberFailures(this.#folder, this.status());
     const closing = (async () => {
       await Promise.all(this.#replicas.map((replica) => replica.stop()));
       for (const capture of this.#captures) {
