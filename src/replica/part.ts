@@ -46,7 +46,7 @@ export class Part {
   /** Tables whose snapshot is newer than the position: their changes up to it are in it already. */
   readonly #snapshots = new Map<string, Position>();
   #gatherer: Gatherer | undefined;
-  #hold: { goal: Position; until: number; reached: () => void; passed: (at: Position) => void } | undefined;
+  #hold: { goal: Position; until: number; reached: () => void; passed: (at: Position) => void; broken: () => void } | undefined;
   #wake: (() => void) | undefined;
 
   constructor(options: PartOptions) {
@@ -63,7 +63,7 @@ export class Part {
     const routes = await this.#options.compile(state.relations);
     this.routes = routes;
     const known = positions.find((position) => position.part === this.source);
-    if (known) this.#checkIdentity(known, state);
+    if (known) await this.#checkIdentity(known, state);
     await this.#options.prepare(routes);
     await this.#load(known, routes, state, signal);
     if (signal.aborted) return;
@@ -88,12 +88,15 @@ export class Part {
   hold(position: Position | 'now', ms: number): Promise<void> {
     const { applied } = this.progress;
     const goal = position === 'now' ? asPosition(0n) : position;
+    const idle = new MillraceError('VERIFY_IMPOSSIBLE', `replica "${this.#options.replica}" does not stream from "${this.source}" at the moment`);
+    if (!this.#gatherer) return Promise.reject(idle); // loading, paused, or waiting for a server
+    this.#hold?.broken();
     return new Promise((resolve, reject) => {
       const passed = (at: Position): void => {
         const text = this.#options.feed.source.formatPosition;
         reject(new MillraceError('VERIFY_IMPOSSIBLE', `replica "${this.#options.replica}" stands at ${text(at)}, past ${text(goal)} already`));
       };
-      this.#hold = { goal, until: this.#options.clock.monotonic() + ms, reached: resolve, passed: position === 'now' ? () => undefined : passed };
+      this.#hold = { goal, until: this.#options.clock.monotonic() + ms, reached: resolve, passed: position === 'now' ? () => undefined : passed, broken: () => reject(idle) };
       if (this.#gatherer) this.#gatherer.hold = goal;
       if (position !== 'now' && applied !== undefined && applied > goal) passed(applied);
       else if (applied === goal) resolve();
@@ -102,12 +105,13 @@ export class Part {
   }
 
   release(): void {
+    this.#hold?.broken();
     this.#hold = undefined;
     if (this.#gatherer) this.#gatherer.hold = undefined;
     this.#wake?.();
   }
 
-  #checkIdentity(known: ConsumerPosition, state: SourceState): void {
+  async #checkIdentity(known: ConsumerPosition, state: SourceState): Promise<void> {
     const { feed, replica } = this.#options;
     const position = (at: Position): string => feed.source.formatPosition(at);
     const same: SourceIdentity = known.identity;
@@ -116,7 +120,15 @@ export class Part {
         detail: `system identifier ${state.identity.systemId}, before ${same.systemId}`,
       });
     }
-    if (state.fresh) {
+    const end = await feed.source.end();
+    if (known.position > end) {
+      throw new MillraceError('SOURCE_CHANGED', `source "${this.source}" is behind what replica "${replica}" has of it: it was restored from an older state`, {
+        detail: `its log ends at ${position(end)}, the replica stands at ${position(known.position)}`,
+        hint: `run \`millrace resync ${replica}\` to read its tables again`,
+      });
+    }
+    // The slot stays fresh for as long as this process is connected; a replica that was filled since then stands behind its beginning.
+    if (state.fresh && known.position < state.oldest) {
       throw new MillraceError('SLOT_LOST', `the replication slot of source "${this.source}" was gone and has been made again at ${position(state.oldest)}`, {
         detail: `replica "${replica}" stands at ${position(known.position)}; the changes between are lost to it`,
         hint: `run \`millrace resync ${replica}\` to read its tables again`,
@@ -222,13 +234,17 @@ export class Part {
       try {
         await this.#apply(this.#gatherer, routes, signal);
       } catch (error) {
-        if (!(error instanceof AbandonedTransaction)) throw error;
+        if (!(error instanceof AbandonedTransaction)) {
+          this.release();
+          throw error;
+        }
       } finally {
         signal.removeEventListener('abort', close);
         reader.close();
         this.#gatherer = undefined;
       }
     }
+    this.release();
   }
 
   async #apply(gatherer: Gatherer, routes: Routes, signal: AbortSignal): Promise<void> {
@@ -271,6 +287,8 @@ export class Part {
   async #standStill(signal: AbortSignal): Promise<boolean> {
     const hold = this.#hold;
     if (!hold) return false;
+    const { applied } = this.progress;
+    if (applied !== undefined && applied > hold.goal) hold.passed(applied);
     hold.reached();
     const timeout = this.#options.clock.sleep(Math.max(0, hold.until - this.#options.clock.monotonic()), signal);
     await Promise.race([timeout, new Promise<void>((resolve) => (this.#wake = resolve))]);
