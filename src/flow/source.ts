@@ -19,6 +19,9 @@ export interface Source {
   /** A consistent cut of tables whose place in the stream is known exactly. */
   snapshot(tables: readonly TableName[], signal: AbortSignal): Promise<Snapshot>;
 
+  /** The tables that the project selects and their types, as they are now. */
+  readRelations(): Promise<readonly Relation[]>;
+
   /** Where the source's log ends now. */
   end(): Promise<Position>;
   /** A position behind everything that had committed when this was called. */

@@ -49,13 +49,13 @@ for (const when of ['while it runs', 'while it is down'] as const) {
     assert.equal((await scenario.verify()).equal, true);
   });
 
-  test(`a new enum label ${when}`, async () => {
+  test(`a new enum label and a new attribute of a composite ${when}`, async () => {
     await scenario.fresh();
-    await scenario.db.query(`create type mood as enum ('sad', 'ok'); create table t (id int primary key, m mood, ms mood[]); insert into t values (1, 'sad', '{ok}')`);
+    await scenario.db.query(`create type mood as enum ('sad', 'ok'); create type pair as (a int); create table t (id int primary key, m mood, ms mood[], p pair); insert into t values (1, 'sad', '{ok}', row(1))`);
     await scenario.caughtUp();
     if (when === 'while it is down') await scenario.stop();
     await scenario.db.query(`alter type mood add value 'happy' before 'ok'`);
-    await scenario.db.query(`insert into t values (2, 'happy', '{happy,sad}'); update t set m = 'happy' where id = 1`);
+    await scenario.db.query(`alter type pair add attribute b text; insert into t values (2, 'happy', '{happy,sad}', row(2, 'b')); update t set m = 'happy' where id = 1`);
     await scenario.caughtUp();
     await same('t');
     await noLetters();

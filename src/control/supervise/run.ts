@@ -36,7 +36,12 @@ export async function run(project: Project, options: RunOptions & { logger?: Log
   const replicas = specs.map((spec) => {
     const feeds = captures.filter((capture) => spec.from.some((from) => from.source === capture.source.name));
     const logger = around.logger.with({ replica: spec.name });
-    return new Replica({ spec, feeds, ...around, logger, random: new Random(process.pid ^ 0x5bd1e995), ...replicaTargets(spec, logger, options.ddl ?? true, (name) => captures.find((one) => one.source.name === name)?.identity ?? { systemId: '', timeline: 0 }) });
+    const captureOf = (name: string): Capture | undefined => captures.find((capture) => capture.source.name === name);
+    const targets = replicaTargets(spec, logger, options.ddl ?? true, {
+      identity: (name) => captureOf(name)?.identity ?? { systemId: '', timeline: 0 },
+      relations: async (name) => (await captureOf(name)?.source.readRelations()) ?? [],
+    });
+    return new Replica({ spec, feeds, ...around, logger, random: new Random(process.pid ^ 0x5bd1e995), ...targets });
   });
   for (const replica of replicas) replica.start();
   for (const capture of captures) capture.start();

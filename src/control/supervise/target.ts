@@ -1,19 +1,34 @@
 // The target of a replica: the PostgreSQL sink, and the shape of its tables.
 import { type Logger, MillraceError, systemClock } from '../../base/index.ts';
 import { applyTarget, countLetters, forgetLoads, planTarget, PostgresSink, refuseErrors } from '../../connect/index.ts';
-import type { SourceIdentity } from '../../data/index.ts';
+import type { Relation, SourceIdentity } from '../../data/index.ts';
 import { compileForTarget, type ReplicaOptions, type ReplicaSpec, type Routes } from '../../replica/index.ts';
 import { describePgError, displayTarget, parsePgUrl, PgConnection } from '../../wire/index.ts';
 
-/** @param identityOf What is known of a source's server, kept beside its position. */
+export interface SourceFacts {
+  /** What is known of the source's server, kept beside its position. */
+  identity(source: string): SourceIdentity;
+  /** Its tables as they are now. */
+  relations(source: string): Promise<readonly Relation[]>;
+}
+
 export function replicaTargets(
-  spec: ReplicaSpec, logger: Logger, ddl: boolean, identityOf: (source: string) => SourceIdentity,
+  spec: ReplicaSpec, logger: Logger, ddl: boolean, facts: SourceFacts,
 ): Pick<ReplicaOptions, 'connect' | 'compile' | 'forget' | 'countLetters'> {
   const connect = parsePgUrl(spec.url);
+  const followTypes = async (): Promise<boolean> => {
+    const sources = [...new Set(spec.from.map((from) => from.source))];
+    return withTarget(spec, async (connection) => {
+      const routes = await Promise.all(sources.map(async (source) => compileForTarget(spec, source, await facts.relations(source), connection)));
+      return prepare(connection, routes, logger, ddl);
+    });
+  };
   return {
     connect: () => ({
-      target: new PostgresSink({ connect, consumer: spec.name, identityOf, onBadRow: spec.onBadRow, clock: systemClock, logger }),
-      prepare: (routes) => withTarget(spec, (connection) => prepare(connection, routes, logger, ddl)),
+      target: new PostgresSink({
+        connect, consumer: spec.name, identityOf: (source) => facts.identity(source), onBadRow: spec.onBadRow, clock: systemClock, logger, followTypes,
+      }),
+      prepare: async (routes) => void (await withTarget(spec, (connection) => prepare(connection, routes, logger, ddl))),
     }),
     forget: (part, tables) => withTarget(spec, (connection) => forgetLoads(connection, spec.name, part, tables)),
     countLetters: () => withTarget(spec, (connection) => countLetters(connection, spec.name)),
@@ -34,7 +49,8 @@ export async function withTarget<T>(spec: Pick<ReplicaSpec, 'url'>, work: (conne
   }
 }
 
-async function prepare(connection: PgConnection, routes: readonly Routes[], logger: Logger, ddl: boolean): Promise<void> {
+/** Brings the target's tables and types into the wanted shape; says whether anything had to be changed. */
+async function prepare(connection: PgConnection, routes: readonly Routes[], logger: Logger, ddl: boolean): Promise<boolean> {
   const plan = await planTarget(connection, routes.flatMap((each) => each.targets));
   for (const problem of plan.problems) {
     if (problem.level === 'warning') logger.warn(problem.message, { table: problem.table, next: problem.hint });
@@ -42,7 +58,7 @@ async function prepare(connection: PgConnection, routes: readonly Routes[], logg
   const [first] = plan.ddl;
   if (!first || ddl) {
     await applyTarget(connection, plan, logger);
-    return;
+    return first !== undefined;
   }
   refuseErrors(plan);
   throw new MillraceError('TARGET_DDL_REFUSED', `${plan.ddl.length} changes of the target's schema are pending, first ${first.object}: ${first.why}`, {

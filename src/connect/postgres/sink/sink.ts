@@ -26,7 +26,12 @@ export interface PostgresSinkOptions {
   readonly logger: Logger;
   readonly synchronousCommit?: SessionOptions['synchronousCommit'];
   readonly lockTimeoutMs?: number;
+  /** The target refused a value in a way that it would if its type lagged behind the source's: brings types up to date, says whether it did anything. */
+  followTypes?(): Promise<boolean>;
 }
+
+/** A label that an enum does not have, a composite with another number of attributes. No message of the stream tells that a type has changed. */
+const oldTypeCodes: readonly string[] = ['22P02', '42804'];
 
 /** `isolate`: as `safe`, row groups under savepoints, so that bad rows are found and left out. */
 type Mode = ApplyMode | 'isolate';
@@ -236,6 +241,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     if (sent.what === 'fence' && isFenced(error)) throw fenced(this.#options.consumer);
     if (mode === 'isolate') throw error;
     if (error instanceof PgError && mode === 'fast' && ['23505', '23P01', '55000', '428C9', '21000'].includes(error.code)) return 'safe';
+    if (error instanceof PgError && oldTypeCodes.includes(error.code) && (await this.#options.followTypes?.())) return mode;
     if (isRowError(error)) return 'isolate';
     throw error;
   }

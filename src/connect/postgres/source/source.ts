@@ -169,6 +169,11 @@ export class PostgresSource implements Source {
     return (await this.#readTables(await this.#controlConnection())).map(({ relation }) => ({ schema: relation.schema, name: relation.name }));
   }
 
+  async readRelations(): Promise<readonly Relation[]> {
+    const { tables, sendsColumn, appendOnly } = this.#options;
+    return declareAppendOnly(await readTables(await this.#controlConnection(), tables, new TypeCatalog(), sendsColumn), appendOnly).map((table) => table.relation);
+  }
+
   /** Whether transactions with changes for us committed at or after `from` and before `to`. Only while nobody streams from the slot. */
   async hasCommitsBetween(from: Position, to: Position): Promise<boolean> {
     const control = await this.#controlConnection();
