@@ -123,8 +123,13 @@ export class ByteWriter {
     this.#length = length;
   }
 
-  /** Hands over the bytes (no copy) and starts an empty buffer of about the same size. */
+  /** Hands over the bytes and is empty then. Many bytes are not copied; few are, so that the large buffer stays for what comes. */
   take(): Buffer {
+    if (this.#length * 4 < this.#buffer.length && this.#length < 16_384) {
+      const few = Buffer.from(this.view());
+      this.#length = 0;
+      return few;
+    }
     const out = this.#buffer.subarray(0, this.#length);
     this.#buffer = Buffer.allocUnsafeSlow(Math.max(1024, Math.min(this.#buffer.length, 1 << 20)));
     this.#length = 0;

@@ -37,6 +37,11 @@ export class RunBuilder {
     return this.#transactions.length === 0;
   }
 
+  /** Commit time of the newest transaction, microseconds since 1970-01-01 UTC. */
+  get committedUs(): bigint {
+    return this.#transactions.at(-1)?.timeUs ?? 0n;
+  }
+
   /** Bytes of the run so far, near enough for limits. */
   get bytes(): number {
     return this.#bytesClosed + (this.#lastBuilder?.bytes ?? 0);

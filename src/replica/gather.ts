@@ -1,4 +1,5 @@
 // Gathers runs into epochs: as much as is there, up to a limit, always whole transactions, and never past a hold.
+import type { Clock } from '../base/index.ts';
 import type { StreamReader } from '../bus/index.ts';
 import { batchFrom, firstRowFrom, type Position, type Run, runAfter, runBytes, runRows } from '../data/index.ts';
 
@@ -12,6 +13,12 @@ export interface Gathered {
 export interface GatherLimits {
   readonly rowsMax: number;
   readonly bytesMax: number;
+  /**
+   * An epoch of changes that are late already waits for more of them, since large epochs cost less a row: by a tenth of their age, up to
+   * this. With few rows it does not wait, so that a source whose clock is wrong has no slow replica.
+   */
+  readonly lingerMsMax: number;
+  readonly lingerRowsMin: number;
 }
 
 /** Whether a run has a transaction, whole or begun, that does not end at or before `position`. */
@@ -30,14 +37,18 @@ export function runUpTo(run: Run, position: Position): Run {
 export class Gatherer {
   readonly #reader: StreamReader;
   readonly #limits: GatherLimits;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
   /** A run, or the rest of one, that was read but not yet given out. */
   #left: Run | undefined;
   /** No transaction that ends behind this position is given out. */
   hold: Position | undefined;
 
-  constructor(reader: StreamReader, limits: GatherLimits) {
+  constructor(reader: StreamReader, limits: GatherLimits, clock: Clock, signal: AbortSignal) {
     this.#reader = reader;
     this.#limits = limits;
+    this.#clock = clock;
+    this.#signal = signal;
   }
 
   /**
@@ -47,6 +58,7 @@ export class Gatherer {
   async next(from: Position): Promise<Gathered | undefined> {
     const runs: Run[] = [];
     let [rows, bytes, position] = [0, 0, from];
+    let lingers = true;
     for (;;) {
       const whole = runs.length === 0 || runs.at(-1)?.open === false;
       if (whole && (rows >= this.#limits.rowsMax || bytes >= this.#limits.bytesMax)) break;
@@ -54,7 +66,11 @@ export class Gatherer {
       this.#left = undefined;
       if (!read) {
         if (!whole) return undefined; // closed inside a transaction: nothing of it may be applied
-        break;
+        const waitMs = lingers && rows >= this.#limits.lingerRowsMin && !this.#signal.aborted ? this.#lingerMs(runs) : 0;
+        if (waitMs < 1) break;
+        lingers = false;
+        await this.#clock.sleep(waitMs, this.#signal);
+        continue;
       }
       let run = whole ? runAfter(read, position) : read;
       if (!run) continue;
@@ -69,5 +85,10 @@ export class Gatherer {
       if (!run.open) position = run.position;
     }
     return runs.length === 0 ? undefined : { runs, position, rows };
+  }
+
+  #lingerMs(runs: readonly Run[]): number {
+    const oldest = runs.find((run) => run.transactions.length > 0)?.transactions[0];
+    return oldest ? Math.min(this.#limits.lingerMsMax, (this.#clock.now() - Number(oldest.timeUs / 1000n)) / 10) : 0;
   }
 }

@@ -19,7 +19,7 @@ export interface PartOptions {
   prepare(routes: Routes): Promise<void>;
 }
 
-const limits = { rowsMax: 20_000, bytesMax: 8 << 20 };
+const limits = { rowsMax: 20_000, bytesMax: 8 << 20, lingerMsMax: 100, lingerRowsMin: 100 };
 /** An idle position is written to the target this often, so that the source can forget what lies before it. */
 const idleCommitEveryMs = 5000;
 
@@ -229,7 +229,7 @@ export class Part {
       const reader = feed.stream.read(feed.stream.end !== undefined && from > feed.stream.end ? feed.stream.end : from);
       const close = (): void => reader.close();
       signal.addEventListener('abort', close, { once: true });
-      this.#gatherer = new Gatherer(reader, limits);
+      this.#gatherer = new Gatherer(reader, limits, this.#options.clock, signal);
       this.#gatherer.hold = this.#hold?.goal;
       try {
         await this.#apply(this.#gatherer, routes, signal);

@@ -8,8 +8,16 @@ import type { CopyBoth, PgConnection } from '../../../wire/index.ts';
 const XLOG_DATA = 'w'.charCodeAt(0);
 const KEEPALIVE = 'k'.charCodeAt(0);
 const statusEveryMs = 1000;
-/** A run under load ends at about this size; without load it ends as soon as nothing more is there. */
+/** Microseconds from 1970 to 2000, where PostgreSQL's times begin. */
+const epoch2000Us = 946_684_800_000_000n;
+/** A run ends at about this size, or when it has waited for more: as long as `lingerMs` says. */
 const runBytesMax = 1 << 20;
+/** Runs follow each other no faster than this, so that small transactions share the costs of a run. */
+const runEveryMs = 1;
+const lingerMsMax = 20;
+
+/** Changes that are late already may become a little later, in larger runs: by a tenth of their age. */
+const lingerMs = (ageMs: number): number => Math.min(lingerMsMax, ageMs / 10);
 
 export interface StreamOptions {
   readonly slot: string;
@@ -41,6 +49,7 @@ export async function followStream(connection: PgConnection, options: StreamOpti
     if (!signal.aborted) throw error;
   } finally {
     clearInterval(timer);
+    stream.end();
     signal.removeEventListener('abort', abort);
     connection.destroy();
   }
@@ -55,8 +64,14 @@ class Stream {
   /** Messages that arrived while one of them waits for the catalog or the sink for room. */
   readonly #waiting: Buffer[] = [];
   #blocked = false;
-  #flushScheduled = false;
+  /** Will end the run; `due` when it came in the middle of a transaction, whose commit then ends it. */
+  #flush: NodeJS.Timeout | undefined;
+  #due = false;
+  #ended = false;
+  #emittedAtMs = 0;
   #position: Position;
+  /** The source had nothing more up to here. */
+  #idleTo: Lsn = asLsn(0n);
   #fail: (error: unknown) => void = () => undefined;
   readonly failed: Promise<never>;
 
@@ -99,7 +114,7 @@ class Stream {
         const relation = this.#options.relation(message);
         if (relation instanceof Promise) this.#block(relation.then((resolved) => this.#decoder.define(resolved)));
         else this.#decoder.define(relation);
-      } else this.#afterMessage();
+      } else this.#afterMessage(body);
     } else if (kind === KEEPALIVE) {
       const walEnd = asLsn(body.readBigUInt64BE(1));
       this.#options.onProgress(walEnd);
@@ -108,30 +123,51 @@ class Stream {
     }
   }
 
-  #afterMessage(): void {
+  #afterMessage(body: Buffer): void {
     if (this.#runs.inTransaction) return;
-    if (this.#runs.bytes > runBytesMax) this.#emit();
-    else if (!this.#flushScheduled) {
-      this.#flushScheduled = true;
-      setImmediate(() => {
-        this.#flushScheduled = false;
-        if (!this.#runs.inTransaction) this.#guard(() => this.#emit());
-      });
+    if (this.#due || this.#runs.bytes > runBytesMax) this.#emit();
+    else if (!this.#flush) {
+      // Both times are the server's, so that its clock need not be right.
+      const ageUs = body.readBigInt64BE(17) + epoch2000Us - this.#runs.committedUs;
+      this.#emitSoon(lingerMs(Number(ageUs) / 1000));
     }
   }
 
+  /** Ends the run after this turn's messages at the earliest. */
+  #emitSoon(afterMs: number): void {
+    if (this.#flush || this.#ended) return;
+    const sinceMs = this.#options.clock.monotonic() - this.#emittedAtMs;
+    this.#flush = setTimeout(() => {
+      this.#flush = undefined;
+      if (this.#runs.inTransaction) this.#due = true;
+      else this.#guard(() => this.#emit());
+    }, Math.max(afterMs, runEveryMs - sinceMs, 0));
+  }
+
   #emit(): void {
+    clearTimeout(this.#flush);
+    this.#flush = undefined;
+    this.#due = false;
+    this.#emittedAtMs = this.#options.clock.monotonic();
     this.#runs.flush();
+    if (this.#idleTo > this.#position) {
+      this.#position = this.#idleTo;
+      this.#sink.run({ transactions: [], batches: [], open: false, position: this.#idleTo });
+    }
     this.#block(this.#sink.ready());
   }
 
   /** The source is idle up to `walEnd`: nothing that a consumer needs lies before it. */
   #moveOn(walEnd: Lsn): void {
-    if (this.#runs.inTransaction) return;
-    this.#runs.flush();
-    if (walEnd <= this.#position) return;
-    this.#position = walEnd;
-    this.#sink.run({ transactions: [], batches: [], open: false, position: walEnd });
+    if (this.#runs.inTransaction || walEnd <= this.#position) return;
+    this.#idleTo = walEnd;
+    this.#emitSoon(0);
+  }
+
+  /** Nothing is given out from now on. */
+  end(): void {
+    this.#ended = true;
+    clearTimeout(this.#flush);
   }
 
   /** Holds back messages until the promise settles. */
@@ -166,7 +202,7 @@ class Stream {
     status.writeBigUInt64BE(this.#position > acknowledged ? this.#position : acknowledged, 1);
     status.writeBigUInt64BE(acknowledged, 9);
     status.writeBigUInt64BE(acknowledged, 17);
-    status.writeBigInt64BE(BigInt(Math.round(this.#options.clock.now())) * 1000n - 946_684_800_000_000n, 25);
+    status.writeBigInt64BE(BigInt(Math.round(this.#options.clock.now())) * 1000n - epoch2000Us, 25);
     status[33] = ask ? 1 : 0;
     this.#copy.write(status);
   }
