@@ -45,7 +45,7 @@ async function measure(source: PgConnection, replicator: Replicator, first: numb
   const times = await seen;
   const cpu = cpuBetween(before, await replicator.cpu());
   await replicator.stop();
-  return { ms: committed.map((at, i) => Math.max(0, (times[i] as number) - at)), cpu };
+  return { ms: Array.from(committed, (at, i) => Math.max(0, (times[i] as number) - at)), cpu };
 }
 
 /** Inserts one row a transaction at the wanted pace, pipelined on one connection, so that commits are in the order of `seq`. Returns when each commit returned. */
