@@ -61,7 +61,10 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
 
 /** Addresses of the tables that replicas have filled. */
 async function readLoaded(connection: PgConnection): Promise<ReadonlySet<string>> {
-  const [there] = await connection.rows<{ name: string | null }>("select pg_catalog.to_regclass('millrace.tables')::text as name");
+  const [there] = await connection.rows<{ name: string | null }>(
+    `select c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'millrace' and c.relname = 'tables' and has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')`,
+  );
   if (!there?.name) return new Set();
   const rows = await connection.rows<{ address: string }>('select distinct target_table as address from millrace.tables');
   return new Set(rows.map((row) => row.address));
