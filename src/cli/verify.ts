@@ -20,19 +20,21 @@ export const command: Command = {
 
 const keysShown = 5;
 
+const rowCount = (n: number): string => `${n.toLocaleString('en')} ${n === 1 ? 'row' : 'rows'}`;
+
 function describe(report: VerifyReport): string {
   const lines: string[] = [];
   let rows = 0;
   for (const [table, verdict] of Object.entries(report.tables)) {
     rows += verdict.rows;
     const to = verdict.target === undefined ? '' : ` → ${verdict.target}`;
-    if (verdict.equal) lines.push(`✓ ${table}${to}: ${verdict.rows} rows`);
+    if (verdict.equal) lines.push(`✓ ${table}${to}: ${rowCount(verdict.rows)}`);
     else {
       const shown = verdict.differing.slice(0, keysShown).map((key) => JSON.stringify(key)).join(', ');
       const more = verdict.differing.length > keysShown ? ` and ${verdict.differing.length - keysShown} more` : '';
-      lines.push(`✗ ${table}${to}: ${verdict.differing.length} of ${verdict.rows} rows differ: ${shown}${more}`);
+      lines.push(`✗ ${table}${to}: ${verdict.differing.length} of ${rowCount(verdict.rows)} differ: ${shown}${more}`);
     }
   }
-  lines.push(report.equal ? `equal: ${rows} rows` : 'different: `millrace resync REPLICA` reads tables again; rows in the dead letters differ until they are replayed');
+  lines.push(report.equal ? `equal: ${rowCount(rows)}` : 'different: `millrace resync REPLICA` reads tables again; rows in the dead letters differ until they are replayed');
   return `${lines.join('\n')}\n`;
 }

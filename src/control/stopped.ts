@@ -9,6 +9,7 @@ import type { ProjectStatus, ReplicaStatus, SourceStatus } from './status.ts';
 import { slotName } from './supervise/source.ts';
 
 const next = 'millrace up';
+const idleWalBytes = 8192;
 
 interface SourceEnd {
   readonly status: SourceStatus;
@@ -64,8 +65,10 @@ async function stoppedReplica(replica: ReplicaSpec, sources: ReadonlyMap<string,
   for (const { part, position, age } of positions) {
     const end = sources.get(part)?.end;
     if (end === undefined || end <= parseLsn(position)) continue;
-    lagBytes = Math.max(lagBytes, Number(end - parseLsn(position)));
-    lagMs = Math.max(lagMs, Number(age));
+    const bytes = Number(end - parseLsn(position));
+    lagBytes = Math.max(lagBytes, bytes);
+    // An idle server writes a little WAL by itself: it says nothing about changes.
+    if (bytes > idleWalBytes) lagMs = Math.max(lagMs, Number(age));
   }
   return { ...bare, reason: 'no process runs this project', position: positions.map((each) => formatLsn(parseLsn(each.position))).join(', '), lagBytes, lagMs, deadLetters: letters };
 }
