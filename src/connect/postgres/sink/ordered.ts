@@ -70,7 +70,7 @@ function statement(layout: Layout, op: 'insert' | 'update' | 'delete', after: re
   const found = keyed
     ? `t.ctid is not null and ${old.map((i, n) => `t.${column(i).name} = ${param(i, n + 1)}`).join(' and ')}`
     : '(t.tableoid, t.ctid) = (d.o, d.c)';
-  // One of the rows that equal the old one. Types without equality are compared as text.
+  // One of the rows that are the same as the old one: where `=` does not tell, by their text.
   const one = keyed
     ? ''
     : `d as (select t.tableoid as o, t.ctid as c from ${layout.table} t where ${old

@@ -1,0 +1,42 @@
+// The property: whatever a source does, and however often the project is stopped in between, the target has the source's rows.
+import assert from 'node:assert/strict';
+import { Random } from '../../src/base/index.ts';
+import { RandomDatabase } from './random-database.ts';
+import type { Scenario } from './scenario.ts';
+
+/** Tries random databases until the time is over; a failure names its seed, and `SEED=n` repeats it alone. */
+export async function proveRandomDatabases(scenario: Scenario, ms: number): Promise<void> {
+  const deadline = Date.now() + ms;
+  const wanted = process.env['SEED'];
+  for (let seed = wanted === undefined ? Date.now() % 1_000_000 : Number(wanted); Date.now() < deadline; seed++) {
+    try {
+      await proveOne(scenario, new Random(seed));
+    } catch (error) {
+      console.error(`failed with SEED=${seed}`);
+      throw error;
+    }
+    if (wanted !== undefined) return;
+  }
+}
+
+async function proveOne(scenario: Scenario, random: Random): Promise<void> {
+  await scenario.fresh();
+  const database = new RandomDatabase(scenario.db, random);
+  await database.create();
+  for (let n = random.below(10); n > 0; n--) await database.transaction();
+  let running = false;
+  for (let round = random.between(2, 5); round > 0; round--) {
+    if (!running && random.chance(0.7)) await scenario.up().then(() => (running = true));
+    for (let n = random.between(3, 25); n > 0; n--) await database.transaction();
+    if (running && random.chance(0.4)) await scenario.caughtUp();
+    if (running && random.chance(0.6)) await scenario.stop().then(() => (running = false));
+  }
+  await scenario.caughtUp();
+  assert.deepEqual(await scenario.copy.rows('select target_table, message, "column" from millrace.dead_letters'), []);
+  for (const table of database.tables) {
+    const { source, target } = await scenario.both(table.name, table.name, [...table.key, ...table.columns].map((column) => `"${column.name.replaceAll('"', '""')}"`).join(', '));
+    assert.deepEqual(target, source, table.name);
+  }
+  const report = await scenario.verify();
+  assert.deepEqual(Object.values(report.tables).filter((verdict) => !verdict.equal), []);
+}
