@@ -28,6 +28,7 @@ export class EmbeddedReader implements StreamReader {
   #inside = false;
   #cursor: LogCursor | undefined;
   #closed = false;
+  #stale = false;
   #reading = false;
   #wakeUp: (() => void) | undefined;
 
@@ -65,6 +66,12 @@ export class EmbeddedReader implements StreamReader {
     }
   }
 
+  /** The stream has begun anew, perhaps with another server's changes: the consumer must look again whether its position belongs to it. */
+  outdate(): void {
+    this.#stale = true;
+    this.wake();
+  }
+
   /** The stream has changed. */
   wake(): void {
     this.#wakeUp?.();
@@ -82,6 +89,7 @@ export class EmbeddedReader implements StreamReader {
   /** After `reset` and `trim` the reader's place may be gone. */
   #checkPlace(): void {
     const { log } = this.#host;
+    if (this.#stale) throw new MillraceError('CONNECTION_LOST', 'the stream has begun anew');
     if (this.#ordinal >= log.firstOrdinal) return;
     if (this.#inside || log.startKey === undefined || this.#position < log.startKey) throw this.#host.gap(this.#position);
     this.#ordinal = log.firstOrdinal;

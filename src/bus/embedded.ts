@@ -99,6 +99,7 @@ export class EmbeddedStream implements ChangeStream {
     this.#recentFrom = 0;
     this.#recentBytes = 0;
     this.#pending = [];
+    for (const reader of this.#readers) reader.outdate();
     await this.#log.reset(position);
     this.#end = position;
     this.#durableEnd = position;

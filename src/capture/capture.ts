@@ -29,6 +29,8 @@ export type CaptureCondition =
 
 /** How often acknowledgement, trimming and lag are brought up to date. */
 const tidyEveryMs = 500;
+/** How long a source that is being opened or closed may take at the end. */
+const stopMsMax = 2000;
 
 export class Capture implements Feed {
   readonly source: Source;
@@ -49,6 +51,9 @@ export class Capture implements Feed {
   readonly #consumers = new Map<string, Position | undefined>();
   readonly #stopping = new AbortController();
   #state: SourceState | undefined;
+  /** The server whose stream consumers have been told of, and may be in the middle of. */
+  #streams: SourceIdentity | undefined;
+  #beginAnew = false;
   #waiters = new Set<() => void>();
   #done: Promise<void> = Promise.resolve();
 
@@ -65,8 +70,10 @@ export class Capture implements Feed {
 
   /** After a failure that someone has mended: forgets a lost slot and the stream, and begins anew. */
   async startAgain(): Promise<void> {
-    await this.#done;
     if (this.condition.state !== 'failed' || this.#stopping.signal.aborted) return;
+    await this.#done;
+    this.#streams = undefined;
+    this.#beginAnew = true;
     await this.source.forgetIfLost();
     this.condition = { state: 'starting' };
     this.start();
@@ -74,9 +81,13 @@ export class Capture implements Feed {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#done;
-    await this.#tidy();
+    await Promise.race([this.#done, this.#options.clock.sleep(stopMsMax)]);
+    // Also ends what a server that does not answer would hold up.
     await this.source.close();
+    await this.#done;
+    await this.#tidying;
+    const held = this.#held();
+    if (held !== undefined) await this.stream.trim(held);
   }
 
   /** What the source is waiting for, shown while it starts. */
@@ -127,6 +138,7 @@ export class Capture implements Feed {
         const from = await this.#startingPoint(state);
         this.relations = state.relations;
         this.#state = state;
+        this.#streams = state.identity;
         this.condition = { state: 'streaming' };
         for (const wake of [...this.#waiters]) wake();
         logger.info('streaming', { from: this.source.formatPosition(from), tables: state.relations.length });
@@ -153,18 +165,23 @@ export class Capture implements Feed {
   /** Where to read on: at the end of the stream if the source still has what comes then, else at the oldest that it has, with a new stream. */
   async #startingPoint(state: SourceState): Promise<Position> {
     const { memory } = this.#options;
-    const known = memory.read();
+    const { name } = this.source;
+    const known = this.#streams ?? memory.read();
     const { end } = this.stream;
     const sourceEnd = await this.refreshEnd();
-    if (end !== undefined && known?.systemId === state.identity.systemId && !state.fresh) {
-      if (sourceEnd < end) {
-        throw new MillraceError('SOURCE_CHANGED', `source "${this.source.name}" is behind its own past`, {
-          detail: `its log ends at ${this.source.formatPosition(sourceEnd)}, but ${this.source.formatPosition(end)} was received from it: it was restored from an older state`,
-          hint: `run \`millrace resync ${this.source.name}\` to read the tables again`,
-        });
-      }
-      if (end >= state.oldest) return end;
+    const isSame = known?.systemId === state.identity.systemId;
+    const isWhole = isSame && end !== undefined && sourceEnd >= end;
+    // Replicas look at the server when they start; in the middle of the work nobody else would notice.
+    if (this.#streams && !isWhole) {
+      throw new MillraceError('SOURCE_CHANGED', isSame ? `source "${name}" is behind its own past` : `source "${name}" is another server than a moment ago`, {
+        detail: isSame
+          ? `its log ends at ${this.source.formatPosition(sourceEnd)}, but ${this.source.formatPosition(end ?? sourceEnd)} was received from it: it was restored from an older state`
+          : `system identifier ${state.identity.systemId}, before ${known?.systemId ?? 'unknown'}`,
+        hint: `point it to the old server, or run \`millrace resync REPLICA\` for each of its replicas, which reads their tables again`,
+      });
     }
+    if (isWhole && !state.fresh && !this.#beginAnew && end >= state.oldest) return end;
+    this.#beginAnew = false;
     await this.stream.reset(state.oldest);
     memory.write(state.identity);
     return state.oldest;
@@ -211,7 +228,9 @@ export class Capture implements Feed {
     const source = this.source.name;
     const held = this.#held();
     if (held !== undefined) {
-      this.source.acknowledge(held);
+      // A consumer that was just filled may stand in front of what has been received.
+      const { end } = this.stream;
+      if (end !== undefined) this.source.acknowledge(held < end ? held : end);
       await this.stream.trim(held);
     }
     if (this.condition.state !== 'streaming') return;

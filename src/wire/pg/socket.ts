@@ -5,17 +5,26 @@ import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { MillraceError } from '../../base/index.ts';
 import { type ConnectOptions, displayTarget } from './url.ts';
 
+/** The network's errors, which pass; all others of a handshake are about keys and protocols. */
+const brokenOff = /^(ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/;
+
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 /** Opens the connection and, as sslmode asks, encrypts it. */
 export async function openSocket(options: ConnectOptions): Promise<Socket> {
   const socket = await openTcp(options);
   if (options.sslMode === 'disable') return socket;
-  const answer = await askForTls(socket, options);
-  if (answer === 'S') return encrypt(socket, options);
-  if (options.sslMode === 'prefer') return socket;
-  socket.destroy();
-  throw new MillraceError('TLS_FAILED', 'the server does not offer TLS', { where: displayTarget(options), hint: 'turn ssl on at the server, or use sslmode=prefer' });
+  // A server that is stopped, or something between that swallows what is sent, takes the connection but never answers.
+  const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${options.connectTimeoutMs / 1000} s`)), options.connectTimeoutMs);
+  try {
+    const answer = await askForTls(socket, options);
+    if (answer === 'S') return await encrypt(socket, options);
+    if (options.sslMode === 'prefer') return socket;
+    socket.destroy();
+    throw new MillraceError('TLS_FAILED', 'the server does not offer TLS', { where: displayTarget(options), hint: 'turn ssl on at the server, or use sslmode=prefer' });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function openTcp(options: ConnectOptions): Promise<Socket> {
@@ -41,7 +50,8 @@ function openTcp(options: ConnectOptions): Promise<Socket> {
 
 function askForTls(socket: Socket, options: ConnectOptions): Promise<string> {
   return new Promise((resolve, reject) => {
-    const fail = (): void => reject(new MillraceError('CONNECT_FAILED', 'the server closed the connection', { where: displayTarget(options) }));
+    const fail = (error?: unknown): void =>
+      reject(new MillraceError('CONNECT_FAILED', error instanceof Error ? error.message : 'the server closed the connection', { where: displayTarget(options) }));
     socket.once('error', fail);
     socket.once('close', fail);
     socket.once('readable', () => {
@@ -70,11 +80,15 @@ function encrypt(socket: Socket, options: ConnectOptions): Promise<Socket> {
     const secure = connectTls(tls);
     const fail = (error: Error): void => {
       secure.destroy();
-      reject(new MillraceError('TLS_FAILED', error.message, { where: displayTarget(options), cause: error }));
+      socket.destroy();
+      reject(new MillraceError(brokenOff.test(String((error as NodeJS.ErrnoException).code)) ? 'CONNECT_FAILED' : 'TLS_FAILED', error.message, { where: displayTarget(options), cause: error }));
     };
+    const closed = (): void => fail(Object.assign(new Error('the connection was closed before it was encrypted'), { code: 'ECONNRESET' }));
     secure.once('error', fail);
+    secure.once('close', closed);
     secure.once('secureConnect', () => {
       secure.off('error', fail);
+      secure.off('close', closed);
       resolve(secure);
     });
   });

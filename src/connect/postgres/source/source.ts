@@ -38,6 +38,10 @@ export class PostgresSource implements Source {
   #tables: readonly CatalogTable[] = [];
   #relations: StreamRelations | undefined;
   #control: PgConnection | undefined;
+  #connecting: Promise<PgConnection> | undefined;
+  /** The connection that finds or makes the slot, which may take long. */
+  #starting: PgConnection | undefined;
+  #closed = false;
   #acknowledged = asLsn(0n);
   /** Binary values unless a type inside some column cannot be sent that way: then the server would fail, so text. */
   #binary = true;
@@ -60,6 +64,7 @@ export class PostgresSource implements Source {
   }
 
   async open(): Promise<SourceState> {
+    this.#acknowledged = asLsn(0n); // of a server that may have been another one
     const control = await this.#controlConnection();
     try {
       await this.#checkServer(control);
@@ -145,22 +150,20 @@ export class PostgresSource implements Source {
   }
 
   async #walEnds(): Promise<{ inserted: Lsn; flushed: Lsn }> {
-    const control = await this.#controlConnection();
-    const [row] = await control.rows<{ inserted: string; flushed: string }>(
+    const [row] = await this.#ask((control) => control.rows<{ inserted: string; flushed: string }>(
       `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as inserted,
               case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end::text as flushed`,
-    );
+    ));
     return { inserted: parseLsn(row?.inserted ?? '0/0'), flushed: parseLsn(row?.flushed ?? '0/0') };
   }
 
   /** Bytes of WAL that the slot holds back; 0 if that is unknown. */
   async walKept(): Promise<number> {
-    const control = await this.#controlConnection();
-    const [row] = await control.rows<{ kept: string | null }>(
+    const [row] = await this.#ask((control) => control.rows<{ kept: string | null }>(
       `select pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end, restart_lsn)::text as kept
        from pg_replication_slots where slot_name = $1`,
       [this.#options.slot],
-    );
+    ));
     return Number(row?.kept ?? 0);
   }
 
@@ -188,9 +191,10 @@ export class PostgresSource implements Source {
 
   /** Drops a slot that the server has invalidated, so that the next open makes a new one. */
   async forgetIfLost(): Promise<void> {
-    const control = await this.#controlConnection();
-    const slot = await readSlot(control, this.#options.slot);
-    if (slot?.walStatus === 'lost') await dropSlot(control, this.#options.slot);
+    await this.#ask(async (control) => {
+      const slot = await readSlot(control, this.#options.slot);
+      if (slot?.walStatus === 'lost') await dropSlot(control, this.#options.slot);
+    });
   }
 
   formatPosition(position: Position): string {
@@ -201,14 +205,33 @@ export class PostgresSource implements Source {
     return parseLsn(text);
   }
 
+  /** Ends what is under way too, also when the server does not answer. */
   async close(): Promise<void> {
-    await this.#control?.close();
+    this.#closed = true;
+    this.#starting?.destroy();
+    const idle = this.#control;
     this.#control = undefined;
+    idle?.destroy();
   }
 
+  /** One connection for all questions, however many are asked at a time. */
   async #controlConnection(): Promise<PgConnection> {
-    if (!this.#control || this.#control.closed) this.#control = await PgConnection.connect(this.#connect);
-    return this.#control;
+    if (this.#control && !this.#control.closed) return this.#control;
+    this.#connecting ??= PgConnection.connect(this.#connect).finally(() => (this.#connecting = undefined));
+    const control = await this.#connecting;
+    if (this.#closed) {
+      control.destroy();
+      throw new MillraceError('CONNECTION_LOST', 'the source was closed', { where: this.where });
+    }
+    return (this.#control = control);
+  }
+
+  async #ask<T>(question: (control: PgConnection) => Promise<T>): Promise<T> {
+    try {
+      return await question(await this.#controlConnection());
+    } catch (error) {
+      throw describePgError(error, this.where);
+    }
   }
 
   async #checkServer(control: PgConnection): Promise<void> {
@@ -255,6 +278,7 @@ export class PostgresSource implements Source {
     const replication = await PgConnection.connect(this.#connect, { replication: 'database' }).catch((error: unknown) => {
       throw describeSlotError(error instanceof MillraceError && error.cause instanceof PgError ? error.cause : error, this.where, name);
     });
+    this.#starting = replication;
     try {
       const [system] = await replication.query('IDENTIFY_SYSTEM');
       const row = system?.rows[0];
@@ -276,6 +300,7 @@ export class PostgresSource implements Source {
       }
     } finally {
       onWait?.(undefined);
+      this.#starting = undefined;
       await replication.close();
     }
   }

@@ -1,5 +1,5 @@
 // The replication stream: START_REPLICATION, messages into runs, keepalives, acknowledgements.
-import { type Clock, crashPoint, type Logger } from '../../../base/index.ts';
+import { type Clock, crashPoint, type Logger, MillraceError } from '../../../base/index.ts';
 import { PgoutputDecoder, type RelationMessage } from '../../../codec/index.ts';
 import { asLsn, formatLsn, type Lsn, type Position, quoteIdent, quoteLiteral, RunBuilder, type Relation } from '../../../data/index.ts';
 import type { RunSink } from '../../../flow/index.ts';
@@ -8,6 +8,8 @@ import type { CopyBoth, PgConnection } from '../../../wire/index.ts';
 const XLOG_DATA = 'w'.charCodeAt(0);
 const KEEPALIVE = 'k'.charCodeAt(0);
 const statusEveryMs = 1000;
+/** Every status asks for an answer. A server that gives none for so long is away, though nothing has closed the connection. */
+const silenceMsMax = 60_000;
 /** Microseconds from 1970 to 2000, where PostgreSQL's times begin. */
 const epoch2000Us = 946_684_800_000_000n;
 /** A run ends at about this size, or when it has waited for more: as long as `lingerMs` says. */
@@ -36,14 +38,15 @@ export interface StreamOptions {
 
 /** Runs until the signal aborts (returns) or the connection breaks (throws). The connection is used up afterwards. */
 export async function followStream(connection: PgConnection, options: StreamOptions, sink: RunSink, signal: AbortSignal): Promise<void> {
-  const stream = new Stream(options, sink);
+  const stream = new Stream(options, sink, connection.where);
   const sql = `START_REPLICATION SLOT ${quoteIdent(options.slot)} LOGICAL ${formatLsn(options.from)} (proto_version '1', publication_names ${quoteLiteral(quoteIdent(options.publication))}, binary '${options.binary}')`;
-  const copy = await connection.copyBoth(sql, (body) => stream.receive(body));
   const abort = (): void => connection.destroy();
   signal.addEventListener('abort', abort, { once: true });
-  const timer = setInterval(() => stream.sendStatus(true), statusEveryMs);
-  stream.start(copy);
+  const timer = setInterval(() => stream.tick(), statusEveryMs);
   try {
+    if (signal.aborted) return;
+    const copy = await Promise.race([connection.copyBoth(sql, (body) => stream.receive(body)), stream.failed]);
+    stream.start(copy);
     await Promise.race([copy.ended, stream.failed]);
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -67,20 +70,28 @@ class Stream {
   /** Will end the run; `due` when it came in the middle of a transaction, whose commit then ends it. */
   #flush: NodeJS.Timeout | undefined;
   #due = false;
+  /** The connection is gone: what still waits here is sent again to the next stream, so it must not reach the sink twice. */
   #ended = false;
   #emittedAtMs = 0;
+  /** A part of a transaction went out: that too waits for room. */
+  #parted = false;
+  #heardMs: number;
+  readonly #where: string;
   #position: Position;
   /** The source had nothing more up to here. */
   #idleTo: Lsn = asLsn(0n);
   #fail: (error: unknown) => void = () => undefined;
   readonly failed: Promise<never>;
 
-  constructor(options: StreamOptions, sink: RunSink) {
+  constructor(options: StreamOptions, sink: RunSink, where: string) {
     this.#options = options;
     this.#sink = sink;
+    this.#where = where;
+    this.#heardMs = options.clock.monotonic();
     this.#position = options.from;
     this.#runs = new RunBuilder(options.from, (run) => {
       this.#position = run.position;
+      this.#parted = run.open;
       sink.run(run);
     });
     this.#decoder = new PgoutputDecoder(this.#runs);
@@ -93,7 +104,19 @@ class Stream {
     this.sendStatus(true);
   }
 
+  tick(): void {
+    const nowMs = this.#options.clock.monotonic();
+    // While it is held back nothing is read, so nothing can be heard.
+    if (this.#blocked) this.#heardMs = nowMs;
+    if (nowMs - this.#heardMs > silenceMsMax) {
+      this.#fail(new MillraceError('CONNECTION_LOST', `the server has not answered for ${silenceMsMax / 1000} s`, { where: this.#where }));
+    }
+    this.sendStatus(true);
+  }
+
   receive(body: Buffer): void {
+    if (this.#ended) return;
+    this.#heardMs = this.#options.clock.monotonic();
     if (this.#blocked) this.#waiting.push(body);
     else this.#guard(() => this.#handle(body));
   }
@@ -124,7 +147,10 @@ class Stream {
   }
 
   #afterMessage(body: Buffer): void {
-    if (this.#runs.inTransaction) return;
+    if (this.#runs.inTransaction) {
+      if (this.#parted) this.#waitForRoom();
+      return;
+    }
     if (this.#due || this.#runs.bytes > runBytesMax) this.#emit();
     else if (!this.#flush) {
       // Both times are the server's, so that its clock need not be right.
@@ -154,6 +180,11 @@ class Stream {
       this.#position = this.#idleTo;
       this.#sink.run({ transactions: [], batches: [], open: false, position: this.#idleTo });
     }
+    this.#waitForRoom();
+  }
+
+  #waitForRoom(): void {
+    this.#parted = false;
     this.#block(this.#sink.ready());
   }
 
@@ -180,6 +211,7 @@ class Stream {
     this.#copy?.pause();
     until.then(
       () => {
+        if (this.#ended) return;
         this.#blocked = false;
         this.#guard(() => {
           let next = 0;

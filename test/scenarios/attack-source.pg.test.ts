@@ -1,0 +1,75 @@
+// A source that comes back as something else: restored from an older state, or with its slot gone.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Running } from '../../src/control/index.ts';
+import { connect, Scenario, until } from '../support/scenario.ts';
+
+let scenario: Scenario;
+before(async () => {
+  scenario = await Scenario.start();
+});
+after(() => scenario.remove());
+
+/** With owners and modes, which the server insists on. */
+const copyFolder = (from: string, to: string): void => void execFileSync('cp', ['-a', from, to]);
+
+const failure = (running: Running): string => [running.status().replicas['warehouse'], running.status().sources['shop']].map((one) => one?.reason ?? '').join('; ');
+
+test('a source that was restored from an older state is refused, with and without .millrace/, and a resync mends it', async () => {
+  await scenario.fresh();
+  await scenario.db.query('create table t (id int primary key, v text); insert into t select i, \'old\' from generate_series(1, 100) i');
+  await scenario.caughtUp();
+  await scenario.stop();
+  const backup = `${scenario.source.folder}.backup`;
+  await scenario.db.close();
+  await scenario.source.stop();
+  copyFolder(scenario.source.folder, backup);
+  await scenario.source.start();
+  scenario.db = await connect(scenario.sourceUrl);
+  await scenario.db.query('insert into t select i, \'lost\' from generate_series(1001, 1200) i');
+  await scenario.caughtUp();
+  await scenario.stop();
+  await scenario.db.close();
+  await scenario.source.stop();
+  rmSync(scenario.source.folder, { recursive: true });
+  copyFolder(backup, scenario.source.folder);
+  await scenario.source.start();
+  scenario.db = await connect(scenario.sourceUrl);
+
+  for (const emptied of [false, true]) {
+    if (emptied) rmSync(join(scenario.folder, '.millrace'), { recursive: true });
+    const running = await scenario.up();
+    await until(() => running.status().replicas['warehouse']?.state === 'failed');
+    assert.match(failure(running), /SOURCE_CHANGED/);
+    await scenario.stop();
+  }
+  const running = await scenario.up();
+  await until(() => running.status().replicas['warehouse']?.state === 'failed');
+  await scenario.db.query('insert into t values (2001, \'new\')');
+  await running.resync('warehouse', []);
+  await running.caughtUp();
+  const { source, target } = await scenario.both('t');
+  assert.deepEqual(target, source);
+  rmSync(backup, { recursive: true });
+});
+
+test('a slot that was dropped while the process ran is noticed, and a resync mends it', async () => {
+  await scenario.fresh();
+  await scenario.db.query('create table t (id int primary key, v text); insert into t select i, \'old\' from generate_series(1, 100) i');
+  const running = await scenario.up();
+  await running.caughtUp();
+  await until(async () => {
+    await scenario.db.query('select pg_terminate_backend(active_pid) from pg_replication_slots where active_pid is not null');
+    await scenario.db.query('insert into t select max(id) + 1, \'between\' from t');
+    return scenario.db.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots where active_pid is null').then(async () => (await scenario.db.rows('select 1 as x from pg_replication_slots')).length === 0, () => false);
+  });
+  await until(() => running.status().replicas['warehouse']?.state === 'failed');
+  assert.match(failure(running), /SLOT_LOST/);
+  await running.resync('warehouse', []);
+  await running.caughtUp();
+  const { source, target } = await scenario.both('t');
+  assert.deepEqual(target, source);
+});
