@@ -41,6 +41,7 @@ export class Gatherer {
   readonly #signal: AbortSignal;
   /** A run, or the rest of one, that was read but not yet given out. */
   #left: Run | undefined;
+  #isIdle = false;
   /** No transaction that ends behind this position is given out. */
   hold: Position | undefined;
 
@@ -49,6 +50,11 @@ export class Gatherer {
     this.#limits = limits;
     this.#clock = clock;
     this.#signal = signal;
+  }
+
+  /** Nothing is gathered or given out: what comes next will meet the hold. */
+  get isIdle(): boolean {
+    return this.#isIdle;
   }
 
   /**
@@ -62,7 +68,9 @@ export class Gatherer {
     for (;;) {
       const whole = runs.length === 0 || runs.at(-1)?.open === false;
       if (whole && (rows >= this.#limits.rowsMax || bytes >= this.#limits.bytesMax)) break;
+      this.#isIdle = runs.length === 0;
       const read: Run | undefined = this.#left ?? (await this.#reader.next(runs.length === 0 || !whole));
+      this.#isIdle = false;
       this.#left = undefined;
       if (!read) {
         if (!whole) return undefined; // closed inside a transaction: nothing of it may be applied

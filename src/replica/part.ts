@@ -99,7 +99,8 @@ export class Part {
       this.#hold = { goal, until: this.#options.clock.monotonic() + ms, reached: resolve, passed: position === 'now' ? () => undefined : passed, broken: () => reject(idle) };
       if (this.#gatherer) this.#gatherer.hold = goal;
       if (position !== 'now' && applied !== undefined && applied > goal) passed(applied);
-      else if (applied === goal) resolve();
+      // An idle source may have nothing to say for long: the reader that waits for it stands still already.
+      else if (applied === goal || (position === 'now' && this.#gatherer?.isIdle)) resolve();
       this.#wake?.();
     });
   }

@@ -44,3 +44,24 @@ test('a hold of a replica that does not stream is refused at once, one that wait
   await running.caughtUp();
   assert.notEqual(running.status().replicas['warehouse']?.position, position);
 });
+
+test('a replica of an idle source stands still at once', async () => {
+  const running = await scenario.up();
+  await running.caughtUp();
+  // Until nothing moves the source's position any more.
+  let before: string | null | undefined;
+  await until(async () => {
+    const now = running.status().replicas['warehouse']?.position;
+    const same = now === before;
+    before = now;
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    return same;
+  });
+  const begun = performance.now();
+  await running.hold('warehouse', 'now', 60_000);
+  assert.ok(performance.now() - begun < 1000, 'a hold waited for the source to say something');
+  running.release('warehouse');
+  await scenario.db.query('insert into t values (1003, \'new\')');
+  await running.caughtUp();
+  assert.equal((await scenario.both('t')).target.length, 101);
+});
