@@ -10,7 +10,7 @@ import { colorsFor, flag, printJson, printLine, text, type Command, type Command
 export const command: Command = {
   description:
     'A row that a target refuses does not stop its replica (unless onBadRow is stop): it is kept there with its cause, and so are later changes that need it. `replay` applies ' +
-    'a row again, and those that waited behind it, once the cause is mended; a row that has been superseded by a newer change is never replayed. `drop` gives it up.',
+    'a row again, and those that waited behind it, once the cause is mended; a row that has been superseded by a newer change is never replayed, and one that a rule or transform rejected comes with a resync of its table. `drop` gives it up.',
   arguments: [
     { name: 'ACTION', summary: 'what to do', choices: ['list', 'show', 'replay', 'drop'] },
     { name: 'ID', summary: 'number of the letter, for all but list', optional: true },
@@ -26,7 +26,8 @@ export const command: Command = {
   source: string, target: string,           // addresses of tables
   op: string, key: (string | null)[],
   row: { [column: string]: string | null } | null,
-  code: string,                              // SQLSTATE, or ROW_MISSING
+  code: string,                              // SQLSTATE, ROW_MISSING, or a code of Millrace
+  rejectedBy: "target" | "rule",             // of a rule: cannot be replayed, resync the table when the rule is mended
   message: string, column: string | null, position: string, createdAt: string
 }`,
   examples: [
@@ -103,5 +104,8 @@ function showOne(context: CommandContext, letter: DeadLetter): void {
   line('change', `${letter.op} ${letter.source} → ${letter.target} ${keyText(letter.key)}`);
   line('at', `${formatLsn(letter.position)}, ${letter.createdAt}`);
   for (const [name, value] of Object.entries(letter.row ?? {})) line('', `${name} ${value ?? 'null'}`);
-  if (letter.state === 'open') line('next', `mend the cause, then millrace dead replay ${letter.id}`);
+  if (letter.state !== 'open') return;
+  line('next', letter.rejectedBy === 'rule'
+    ? `mend the rule or transform, start millrace up again, then millrace resync ${letter.consumer}.${letter.source}`
+    : `mend the cause, then millrace dead replay ${letter.id}`);
 }

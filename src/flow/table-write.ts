@@ -27,8 +27,13 @@ export interface TargetTable extends TableName {
 export interface RejectedRows {
   /** The changes as the source sent them, in the source's layout. Columns that the rules withhold from the target stand as unchanged. */
   readonly batch: Batch;
-  /** Target column i is the field `fields[i]` of this batch, −1 where it is computed: with it the key of the row is found. */
+  /** Target column i is the field `fields[i]` of this batch, −1 where it is computed or returned by a transform. */
   readonly fields: Int32Array;
+  /**
+   * The rows' keys at the target, in the layout and formats of the write's own batch, so that they are found among its rows: `after` has the
+   * key of the row after the change, `before` of the one before it. A row is empty where there is none, or where the rule fails on the key too.
+   */
+  readonly keys: Batch;
   /** Why, one a row of `batch`. */
   readonly errors: readonly MillraceError[];
 }

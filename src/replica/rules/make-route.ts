@@ -1,6 +1,6 @@
 // Makes the route of a plan: the byte path where nothing is computed, a ChangeWriter otherwise.
 import { assert } from '../../base/index.ts';
-import { type Batch, Op, type Relation } from '../../data/index.ts';
+import { type Batch, BatchBuilder, NULL_FIELD, Op, opNames, type Relation } from '../../data/index.ts';
 import type { TableWrite, TargetTable } from '../../flow/index.ts';
 import { ChangeWriter } from './change-writer.ts';
 import { declaredShaper } from './declared-shaper.ts';
@@ -48,7 +48,10 @@ function computedWrite(plan: Plan, target: TargetTable, source: string): Route['
   const fields = Int32Array.from(columns, (_, i) => i);
   return (batch, run): TableWrite | undefined => {
     const written = writer.write(batch, run);
-    const rejected = written.rejected.length > 0 ? rejectedRows(batch, written.rejected, rule, columns) : undefined;
+    const rejected = written.rejected.length > 0
+      ? rejectedRows(batch, written.rejected, rule, columns, new BatchBuilder(shape, written.batch.formats), (image, op, out) =>
+        shaper.key(image, { source, op: opNames[op], committedUs: undefined, deleted: false }, NULL_FIELD, out))
+      : undefined;
     if (written.batch.count === 0 && !rejected) return undefined;
     return { target, from: relation, batch: written.batch, fields, ...(written.batch.count === 0 ? { rows: new Uint32Array(0) } : {}), ...(rejected ? { rejected } : {}) };
   };

@@ -13,7 +13,10 @@ export async function forgetLoads(connection: PgConnection, consumer: string, pa
   await connection.rows(
     `update millrace.dead_letters l set state = 'superseded', closed_at = pg_catalog.now() where l.consumer = $1 and l.state in ('open', 'joined')
        and exists (select from millrace.tables t where t.consumer = $1 and t.source = $2 and t.source_table = l.source_table and t.target_table = l.target_table)${chosen}`, params);
-  await connection.rows(`update millrace.tables set state = 'copying', updated_at = pg_catalog.now() where consumer = $1 and source = $2${chosen}`, params);
+  // A target table is emptied before it is filled again, so all that goes to it is read again, whatever source it comes from.
+  await connection.rows(
+    `update millrace.tables set state = 'copying', updated_at = pg_catalog.now()
+     where consumer = $1 and target_table in (select target_table from millrace.tables where consumer = $1 and source = $2${chosen})`, params);
   if (all) await connection.rows('delete from millrace.positions where consumer = $1 and part = $2', params);
   await connection.query('commit');
 }

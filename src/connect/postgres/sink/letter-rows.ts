@@ -1,8 +1,8 @@
 // Dead letters as they are written: the refused row in its own bytes, with all that is needed to apply it again, and as people read it.
-import { MillraceError } from '../../../base/index.ts';
+import { ByteWriter, MillraceError } from '../../../base/index.ts';
 import { typeCodec } from '../../../codec/index.ts';
-import { type Column, fieldOf, Format, formatLsn, opNames, type Position, tableAddress, type TableName } from '../../../data/index.ts';
-import type { TableWrite, TargetTable } from '../../../flow/index.ts';
+import { type Column, fieldOf, Format, formatLsn, NULL_FIELD, Op, opNames, type Position, type RowBlock, tableAddress, type TableName, UNCHANGED_FIELD } from '../../../data/index.ts';
+import type { RejectedRows, TableWrite, TargetTable } from '../../../flow/index.ts';
 import { PgError } from '../../../wire/index.ts';
 import { text } from './fence.ts';
 import { State } from './fold.ts';
@@ -18,19 +18,26 @@ export interface LetterRelation {
   readonly columns: readonly Column[];
   readonly formats: readonly number[];
   readonly fields: readonly number[];
+  /** By a rule: what is kept is not the row that the target would get, so it can't be applied. Absent: by the target. */
+  readonly rejectedBy?: 'rule';
 }
 
+/** Rows and keys of a letter are in the target's layout: what the rules leave out or hide is not in them. */
 export interface Letter {
-  readonly write: TableWrite;
-  readonly row: number;
+  readonly target: TargetTable;
+  readonly from: TableName;
+  readonly seq: number;
+  /** `Format` per target column. */
+  readonly formats: readonly number[];
   readonly op: 'upsert' | 'update' | 'delete' | (typeof opNames)[number];
-  /** A COPY row of the key columns, in the batch's form. */
-  readonly key: Buffer;
+  /** A COPY row of the key columns; undefined: not known, since the rule fails on it too. */
+  readonly key: Buffer | undefined;
   /** The key under which the target holds the row, where it is another one. */
   readonly oldKey: Buffer | undefined;
   readonly tuple: Buffer | undefined;
   readonly state: 'open' | 'joined';
   readonly error: PgError | MillraceError;
+  readonly rejectedBy?: 'rule';
 }
 
 const sql = `insert into millrace.dead_letters
@@ -41,40 +48,49 @@ const hex = (bytes: Buffer | undefined): string | null => (bytes ? `\\x${bytes.t
 
 /** Writes a letter in the open transaction; the promise gives its number. */
 export async function writeLetter(session: Session, consumer: string, position: Position, letter: Letter): Promise<string> {
-  const { write, row, error } = letter;
+  const { target, from, formats, error, rejectedBy } = letter;
   const relation: LetterRelation = {
-    format: 1, target: write.target, from: { schema: write.from.schema, name: write.from.name }, columns: write.batch.relation.columns,
-    formats: [...write.batch.formats], fields: [...write.fields],
+    format: 1, target, from: { schema: from.schema, name: from.name }, columns: target.columns, formats, fields: target.columns.map((_, i) => i),
+    ...(rejectedBy ? { rejectedBy } : {}),
   };
-  const code = error instanceof PgError ? error.code : error.code === 'ROW_MISSING' ? 'ROW_MISSING' : 'ROW_REJECTED';
-  const column = error instanceof PgError ? (error.column ?? /column ([^:\n,]+)/.exec(error.context ?? '')?.[1] ?? null) : null;
   const promise = session.execute(
     sql,
     text(
-      consumer, tableAddress(write.from), tableAddress(write.target), JSON.stringify(keyTexts(write, letter.key)), hex(letter.key), hex(letter.oldKey), letter.op,
-      formatLsn(position), String(write.batch.seqs[row]), code, error.message, column, letter.tuple ? JSON.stringify(rowTexts(write, letter.tuple)) : null,
-      hex(letter.tuple), JSON.stringify(relation), letter.state,
+      consumer, tableAddress(from), tableAddress(target), JSON.stringify(letter.key ? keyTexts(letter, letter.key) : target.key.map(() => null)), hex(letter.key), hex(letter.oldKey),
+      letter.op, formatLsn(position), String(letter.seq), error.code, error.message.replaceAll('\0', '\\0'), columnOf(error) ?? null,
+      letter.tuple ? JSON.stringify(rowTexts(letter, letter.tuple)) : null, hex(letter.tuple), JSON.stringify(relation), letter.state,
     ),
   );
   session.track({ what: 'letters', promise });
   return (await promise).rows[0]?.[0]?.toString() ?? '';
 }
 
+/** The column that an error is about, where the server tells. */
+export const columnOf = (error: Letter['error']): string | undefined =>
+  error instanceof PgError ? (error.column ?? /column ([^:\n,]+)/.exec(error.context ?? '')?.[1]) : undefined;
+
 /** The letter of an entry of a fold; undefined for one that was only moved away (the letter of its new key has it as `oldKey`). */
-export function letterOf({ fold }: Table, entry: number, unit: readonly number[], state: Letter['state'], error: Letter['error']): Letter | undefined {
+export function letterOf({ fold, layout }: Table, entry: number, unit: readonly number[], state: Letter['state'], error: Letter['error']): Letter | undefined {
   const { write, row } = fold.last(entry);
-  const key = (at: number): Buffer => Buffer.from(fold.keyBytes.subarray(fold.keyStart(at), fold.keyEnd(at)));
   const gone = fold.state[entry] === State.gone;
   if (gone && unit.some((other) => fold.state[other] !== State.gone)) return undefined;
+  const tuple = gone ? undefined : picked(write, fold.rowBytes(entry), fold.rowStart(entry));
+  const key = (at: number): Buffer =>
+    layout.key.length > 0 ? Buffer.from(fold.keyBytes.subarray(fold.keyStart(at), fold.keyEnd(at))) : (tuple as Buffer);
   const from = fold.moves.findLast((_, i) => i % 2 === 0 && fold.moves[i + 1] === entry);
   return {
-    write, row, state, error,
-    op: gone ? 'delete' : fold.state[entry] === State.full ? 'upsert' : 'update',
+    ...headOf(write, row), state, error, tuple,
+    op: gone ? 'delete' : fold.state[entry] === State.full ? (layout.key.length > 0 ? 'upsert' : 'insert') : 'update',
     key: key(entry),
     oldKey: from === undefined || gone ? undefined : key(firstOf(fold.moves, from)),
-    tuple: gone ? undefined : Buffer.from(fold.rowBytes(entry).subarray(fold.rowStart(entry), fold.rowEnd(entry))),
   };
 }
+
+const headOf = ({ target, from, batch, fields }: TableWrite, row: number): Pick<Letter, 'target' | 'from' | 'seq' | 'formats'> =>
+  ({ target, from, seq: batch.seqs[row] as number, formats: Array.from(fields, (field) => batch.formats[field] as number) });
+
+/** A row of the batch as one of the target. */
+const picked = ({ fields }: TableWrite, bytes: Buffer, start: number): Buffer => rowOf(Array.from(fields, (field) => fieldOf(bytes, start, field)));
 
 /** Where a chain of key changes began. */
 function firstOf(moves: readonly number[], entry: number): number {
@@ -87,44 +103,81 @@ function firstOf(moves: readonly number[], entry: number): number {
   return at;
 }
 
-export function orderedLetter({ write, row, layout }: OrderedRow, error: Letter['error']): Letter {
-  const { batch } = write;
-  const slice = (block: { bytes: Buffer; offsets: Uint32Array }): Buffer | undefined => {
-    const [start, end] = [block.offsets[row] as number, block.offsets[row + 1] as number];
-    return end > start ? Buffer.from(block.bytes.subarray(start, end)) : undefined;
-  };
+export function orderedLetter({ write, row }: OrderedRow, error: Letter['error']): Letter {
+  const { batch, target } = write;
+  const slice = (block: RowBlock): Buffer | undefined =>
+    block.offsets[row] === block.offsets[row + 1] ? undefined : picked(write, block.bytes, block.offsets[row] as number);
   const [after, before] = [slice(batch.after), slice(batch.before)];
-  const key = (tuple: Buffer): Buffer => keyOf(tuple, layout.key.length > 0 ? layout.keyFields : Int32Array.from(write.fields));
+  const key = (tuple: Buffer): Buffer => (target.key.length > 0 ? rowOf(target.key.map((i) => fieldOf(tuple, 0, i))) : tuple);
   const op = opNames[batch.ops[row] as 0 | 1 | 2 | 3];
-  return { write, row, op, key: key((after ?? before) as Buffer), oldKey: before ? key(before) : undefined, tuple: after, state: 'open', error };
+  return { ...headOf(write, row), op, key: key((after ?? before) as Buffer), oldKey: before ? key(before) : undefined, tuple: after, state: 'open', error };
 }
 
-function keyOf(tuple: Buffer, fields: Int32Array): Buffer {
-  const parts: Buffer[] = [Buffer.from([fields.length >> 8, fields.length & 255])];
-  for (const field of fields) {
-    const value = fieldOf(tuple, 0, field);
-    const head = Buffer.alloc(4);
-    head.writeInt32BE(value ? value.length : -1);
-    parts.push(head, ...(value ? [value] : []));
+/** The letter of a row that a rule rejected. Its key is that of the target's rows; of the others there is what the rule takes over as it is. */
+export function rejectLetter(write: TableWrite, row: number): Letter {
+  const { target } = write;
+  const { batch, fields, keys, errors } = write.rejected as RejectedRows;
+  const keyField = (block: RowBlock, i: number): Buffer | null | undefined =>
+    block.offsets[row] === block.offsets[row + 1] ? undefined : fieldOf(block.bytes, block.offsets[row] as number, write.fields[i] as number);
+  const keyOf = (block: RowBlock): Buffer | undefined => {
+    const values = target.key.map((i) => keyField(block, i));
+    return values.length === 0 || values.includes(undefined) ? undefined : rowOf(values);
+  };
+  const [key, oldKey] = [keyOf(keys.after), keyOf(keys.before)];
+  const known = key ?? oldKey;
+  const values = target.columns.map((_, i) => {
+    if (known && target.key.includes(i)) return fieldOf(known, 0, target.key.indexOf(i));
+    const field = fields[i] as number;
+    return field < 0 || batch.ops[row] === Op.delete ? undefined : fieldOf(batch.after.bytes, batch.after.offsets[row] as number, field);
+  });
+  const formats = target.columns.map((_, i) =>
+    (known && target.key.includes(i) ? keys.formats[write.fields[i] as number] : fields[i] === -1 ? Format.binary : batch.formats[fields[i] as number]) as number);
+  return {
+    target, from: write.from, seq: batch.seqs[row] as number, formats, op: opNames[batch.ops[row] as 0 | 1 | 2 | 3], key: known, oldKey: key && oldKey,
+    tuple: batch.ops[row] === Op.delete ? undefined : rowOf(values), state: 'open', error: errors[row] as MillraceError, rejectedBy: 'rule',
+  };
+}
+
+/** Values as a row: null is NULL, undefined unchanged. */
+export function rowOf(values: readonly (Buffer | null | undefined)[]): Buffer {
+  const out = new ByteWriter(64).i16(values.length);
+  for (const value of values) {
+    if (value) out.i32(value.length).bytes(value);
+    else out.i32(value === null ? NULL_FIELD : UNCHANGED_FIELD);
   }
-  return Buffer.concat(parts);
+  return Buffer.from(out.view());
 }
 
-export function rowTexts({ target, batch, fields }: TableWrite, tuple: Buffer): Record<string, string | null> {
+function rowTexts({ target, formats }: Pick<Letter, 'target' | 'formats'>, tuple: Buffer): Record<string, string | null> {
   const out: Record<string, string | null> = {};
   for (const [i, column] of target.columns.entries()) {
-    const field = fields[i] as number;
-    const value = fieldOf(tuple, 0, field);
-    if (value !== undefined) out[column.name] = value === null ? null : valueText(column, batch.formats[field] as number, value);
+    const value = fieldOf(tuple, 0, i);
+    if (value !== undefined) out[column.name] = value === null ? null : valueText(column, formats[i] as number, value);
   }
   return out;
 }
 
-export function keyTexts({ target, batch, fields }: TableWrite, key: Buffer): (string | null)[] {
+/** The text forms of a key: keys that differ only in the form of their bytes are the same. */
+export function keyTexts({ target, formats }: Pick<Letter, 'target' | 'formats'>, key: Buffer): (string | null)[] {
   const columns = target.key.length > 0 ? target.key : target.columns.map((_, i) => i);
   return columns.map((i, n) => {
     const value = fieldOf(key, 0, n);
-    return value ? valueText(target.columns[i] as Column, batch.formats[fields[i] as number] as number, value) : null;
+    return value ? valueText(target.columns[i] as Column, formats[i] as number, value) : null;
+  });
+}
+
+/** What stops a replica that keeps no letters. */
+export function rejected(consumer: string, letter: Letter): MillraceError {
+  const { error, target, from } = letter;
+  const column = columnOf(error);
+  const key = letter.key ? ` with key (${keyTexts(letter, letter.key).join(', ')})` : '';
+  const what = letter.rejectedBy === 'rule' ? `a rule cannot make a row of ${tableAddress(from)}${key} for ${tableAddress(target)}` : `${tableAddress(target)} refused a row${key}`;
+  const detail = error instanceof PgError ? [`SQLSTATE ${error.code}`, error.detail, error.context].filter(Boolean).join('\n') : error.detail;
+  return new MillraceError('ROW_REJECTED', `${what}${column ? `, column ${column}` : ''}: ${error.message}`, {
+    cause: error, ...(detail ? { detail } : {}),
+    hint: letter.rejectedBy === 'rule'
+      ? 'mend the rule or transform and start `millrace up` again; or set onBadRow: deadLetter, which leaves the row out'
+      : `mend the cause, then \`millrace resume ${consumer}\`, or \`millrace up\` if it has ended; or set onBadRow: deadLetter, which leaves the row out`,
   });
 }
 

@@ -5,7 +5,6 @@ import { type Batch, BatchBuilder, Before, fieldOf, Format, NULL_FIELD, Op, pars
 import type { TableStep, TableWrite } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, type PgConnection, PgError } from '../../../wire/index.ts';
 import { attempt, rowError } from './isolate.ts';
-import { rejected } from './loader.ts';
 import type { LetterRelation } from './letter-rows.ts';
 import { sendOrdered } from './ordered.ts';
 import { Layouts, segmentsOf } from './segments.ts';
@@ -24,20 +23,22 @@ export interface DeadLetter {
   readonly op: string;
   readonly position: Position;
   readonly seq: number;
-  /** A SQLSTATE, or ROW_MISSING. */
+  /** A SQLSTATE, ROW_MISSING, or, of a rule, TRANSFORM_FAILED and the like. */
   readonly code: string;
   readonly message: string;
   readonly column: string | undefined;
   /** Target column → text form; columns that the change did not carry are absent. Undefined for a delete. */
   readonly row: Readonly<Record<string, string | null>> | undefined;
   readonly state: LetterState;
+  /** Who refused the row. One of a rule cannot be replayed: its table is read again when the rule is mended. */
+  readonly rejectedBy: 'target' | 'rule';
   readonly createdAt: string;
 }
 
-type LetterRow = Record<'id' | 'consumer' | 'source_table' | 'target_table' | 'key' | 'op' | 'position' | 'seq' | 'code' | 'message' | 'created_at' | 'state', string> &
+type LetterRow = Record<'id' | 'consumer' | 'source_table' | 'target_table' | 'key' | 'op' | 'position' | 'seq' | 'code' | 'message' | 'created_at' | 'state' | 'rejected_by', string> &
   Record<'column' | 'row', string | null>;
 
-const fields = `id::text, consumer, source_table, target_table, key::text, op, position, seq::text, code, message, "column", "row"::text, state, created_at::text`;
+const fields = `id::text, consumer, source_table, target_table, key::text, op, position, seq::text, code, message, "column", "row"::text, state, coalesce(relation ->> 'rejectedBy', 'target') as rejected_by, created_at::text`;
 
 async function withSession<T>(connect: ConnectOptions, work: (session: Session) => Promise<T>): Promise<T> {
   let session: Session | undefined;
@@ -86,13 +87,16 @@ export function dropLetter(connect: ConnectOptions, consumer: string, id: string
 
 /**
  * Applies a letter's row, and those that joined it, in one transaction. Throws LETTER_UNKNOWN when it is not open (a newer change of the row
- * has superseded it: replaying it would overtake), ROW_REJECTED when the target refuses the row again.
+ * has superseded it: replaying it would overtake), ROW_REJECTED when the target refuses the row again, LETTER_OF_RULE when a rule rejected the
+ * row: the letter has not what the rule would make of it.
  */
 export function replayLetter(connect: ConnectOptions, consumer: string, id: string): Promise<void> {
   return withSession(connect, async (session) => {
     session.begin();
     const letters = await lock(session, consumer, id);
     const layouts = new Layouts();
+    const made = letters.find((letter) => (JSON.parse(letter.relation) as LetterRelation).rejectedBy === 'rule');
+    if (made) throw byRule(consumer, made);
     for (const letter of letters) {
       const write = writeFrom(letter);
       const steps: TableStep[] = [{ kind: 'rows', writes: [write] }];
@@ -101,7 +105,7 @@ export function replayLetter(connect: ConnectOptions, consumer: string, id: stri
         for (const row of segment.ordered) sendOrdered(session, row);
         const [table] = segment.tables;
         const failure = table ? await attempt(session, table, [...Array(table.fold.count).keys()]) : await session.settle();
-        if (failure) throw rejected(tableAddress(write.target), rowError(failure));
+        if (failure) throw refusedAgain(consumer, letter.id, rowError(failure));
       }
     }
     await close(session, letters, 'replayed');
@@ -124,7 +128,7 @@ async function lock({ connection }: Session, consumer: string, id: string): Prom
     `select l.id::text, l.op, encode(l.key_bytes, 'hex') as key, encode(l.old_key, 'hex') as old_key, encode(l.tuple, 'hex') as tuple, l.relation::text
      from millrace.dead_letters l join millrace.dead_letters o on o.target_table = l.target_table and o.consumer = l.consumer
      where o.consumer = $1 and o.id::text = $2 and o.state = 'open'
-       and (l.id = o.id or (l.state = 'joined' and l.id > o.id and (l.key_bytes in (o.key_bytes, o.old_key) or l.old_key in (o.key_bytes, o.old_key))))
+       and (l.id = o.id or (l.state = 'joined' and l.id > o.id and (l.key = o.key or l.key_bytes in (o.key_bytes, o.old_key) or l.old_key in (o.key_bytes, o.old_key))))
      order by l.id for update of l`,
     [consumer, id],
   );
@@ -136,12 +140,25 @@ async function close(session: Session, letters: readonly Locked[], state: Letter
   await session.connection.rows('update millrace.dead_letters set state = $2, closed_at = pg_catalog.now() where id = any($1::int8[])', [`{${letters.map(({ id }) => id).join(',')}}`, state]);
 }
 
+const refusedAgain = (consumer: string, id: string, error: PgError | MillraceError): MillraceError =>
+  new MillraceError('ROW_REJECTED', `the target refuses the row of letter ${id} again: ${error.message}`, {
+    cause: error, ...(error.detail ? { detail: error.detail } : {}),
+    hint: `see it with \`millrace dead show ${id} --replica ${consumer}\`, mend the cause, then \`millrace dead replay ${id}\``,
+  });
+
+const byRule = (consumer: string, letter: Locked): MillraceError => {
+  const { from, target } = JSON.parse(letter.relation) as LetterRelation;
+  return new MillraceError('LETTER_OF_RULE', `letter ${letter.id} is of a row that a rule could not make for ${tableAddress(target)}, so there is nothing to apply yet`, {
+    hint: `mend the rule or transform, start \`millrace up\` again, then \`millrace resync ${consumer}.${tableAddress(from)}\``,
+  });
+};
+
 const unknown = (consumer: string, id: string): MillraceError => new MillraceError('LETTER_UNKNOWN', `${consumer} has no open dead letter ${id}`);
 
 const toLetter = (row: LetterRow): DeadLetter => ({
   id: row.id, consumer: row.consumer, source: row.source_table, target: row.target_table, key: JSON.parse(row.key) as (string | null)[], op: row.op,
   position: parseLsn(row.position), seq: Number(row.seq), code: row.code, message: row.message, column: row.column ?? undefined,
-  row: row.row === null ? undefined : (JSON.parse(row.row) as Record<string, string | null>), state: row.state as LetterState, createdAt: row.created_at,
+  row: row.row === null ? undefined : (JSON.parse(row.row) as Record<string, string | null>), state: row.state as LetterState, rejectedBy: row.rejected_by as DeadLetter['rejectedBy'], createdAt: row.created_at,
 });
 
 /** The letter as the write of a batch of one row. */

@@ -7,7 +7,7 @@ import { PgError } from '../../../wire/index.ts';
 import { send, type Table } from './apply.ts';
 import { type Fence, fenced, isFenced, text } from './fence.ts';
 import { isolate, isRowError, rowError, underSavepoint, unitsOf } from './isolate.ts';
-import { keyTexts, type Letter, letterOf, writeLetter } from './letter-rows.ts';
+import { type Letter, letterOf, rejected, writeLetter } from './letter-rows.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import type { Session } from './session.ts';
 
@@ -50,6 +50,11 @@ export async function loadTable({ session, fence, onBadRow }: LoadContext, load:
   const fresh = await makeRoom(session, consumer, load);
   let rows = 0;
   let deadLetters = 0;
+  const keep = async (letter: Letter): Promise<void> => {
+    if (onBadRow === 'stop') throw rejected(consumer, letter);
+    await writeLetter(session, consumer, load.position, letter);
+    deadLetters += 1;
+  };
   const apply = async (steps: readonly TableStep[]): Promise<void> => {
     await layouts.load(session, steps);
     for (const segment of segmentsOf(steps, layouts, session.replicaRole, fresh ? 'fresh' : 'merge')) {
@@ -59,12 +64,11 @@ export async function loadTable({ session, fence, onBadRow }: LoadContext, load:
         for (const { entries, error } of refused) {
           for (const entry of entries) {
             const letter = letterOf(table, entry, entries, 'open', error);
-            if (onBadRow === 'stop') throw rejected(table.layout.address, error, letter);
-            if (letter) await writeLetter(session, consumer, load.position, letter);
-            deadLetters += 1;
+            if (letter) await keep(letter);
           }
         }
       }
+      for (const letter of segment.rejects) await keep(letter);
     }
   };
   let piece: TableStep[] = [];
@@ -124,13 +128,3 @@ async function loadPiece(session: Session, table: Table, fresh: boolean): Promis
   if (!isRowError(rowError(failure))) throw failure.error;
   return [...(await isolate(session, table, unitsOf(table.fold)))];
 }
-
-export const rejected = (address: string, error: PgError | MillraceError, letter?: Letter): MillraceError => {
-  const column = error instanceof PgError && error.column ? `, column ${error.column}` : '';
-  const detail = error instanceof PgError ? [`SQLSTATE ${error.code}`, error.detail, error.context].filter(Boolean).join('\n') : error.detail;
-  return new MillraceError('ROW_REJECTED', `${address} refused a row${letter ? ` with key ${keyText(letter)}` : ''}${column}: ${error.message}`, {
-    cause: error, hint: 'mend the cause, or set onBadRow: deadLetter', ...(detail ? { detail } : {}),
-  });
-};
-
-const keyText = (letter: Letter): string => `(${keyTexts(letter.write, letter.key).join(', ')})`;

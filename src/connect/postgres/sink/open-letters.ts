@@ -1,31 +1,85 @@
 // The keys that have an open dead letter. While a key has one, a change that says everything about the row (a whole row, a delete) supersedes
-// it; one that needs the refused row joins it as another letter, so that nothing overtakes.
-import { tableAddress } from '../../../data/index.ts';
+// it; one that needs the refused row joins it as another letter, so that nothing overtakes. A TRUNCATE supersedes all of its tables. When a
+// letter of a changed key is superseded, the row under the old key goes, as it has gone at the source.
+// Keys are compared by the text forms of their values: a source may send the same key in binary form today and as text tomorrow.
+import { tableAddress, type TableName } from '../../../data/index.ts';
 import type { Table } from './apply.ts';
 import { text } from './fence.ts';
 import { State } from './fold.ts';
 import { rowMissing, unitsOf } from './isolate.ts';
-import { orderedLetter } from './letter-rows.ts';
+import { keyTexts, type Letter, type LetterRelation, orderedLetter } from './letter-rows.ts';
+import type { Layout } from './layout.ts';
 import type { OrderedRow } from './ordered.ts';
 import type { Session } from './session.ts';
 
-export class OpenLetters {
-  /** Table → key in hex → numbers of letters. */
-  readonly #byTable = new Map<string, Map<string, string[]>>();
+const openOnes = "state in ('open', 'joined')";
 
-  async load(session: Session, consumer: string): Promise<void> {
-    this.#byTable.clear();
-    const rows = await session.connection.rows<{ id: string; t: string; key: string; old: string | null }>(
-      `select id::text, target_table as t, encode(key_bytes, 'hex') as key, encode(old_key, 'hex') as old from millrace.dead_letters
-       where consumer = $1 and state in ('open', 'joined')`, [consumer],
-    );
-    for (const { id, t, key, old } of rows) for (const each of [key, ...(old ? [old] : [])]) this.#add(t, each, id);
+/** Keys as the JSON of their text forms. */
+interface Known {
+  readonly key: string | undefined;
+  /** Where the target still has the row, when the refused change moved it. */
+  readonly old: string | undefined;
+}
+
+class TableLetters {
+  readonly all = new Map<string, Known>();
+  readonly #byKey = new Map<string, string[]>();
+  readonly #byOld = new Map<string, string[]>();
+
+  add(id: string, known: Known): void {
+    this.all.set(id, known);
+    if (known.key !== undefined) this.#byKey.set(known.key, [...this.with(known.key), id]);
+    if (known.old !== undefined) this.#byOld.set(known.old, [...this.movedFrom(known.old), id]);
   }
 
-  #add(table: string, key: string, id: string): void {
-    let keys = this.#byTable.get(table);
-    if (!keys) this.#byTable.set(table, (keys = new Map()));
-    keys.set(key, [...(keys.get(key) ?? []), id]);
+  with(key: string): string[] {
+    return this.#byKey.get(key) ?? [];
+  }
+
+  movedFrom(key: string): string[] {
+    return this.#byOld.get(key) ?? [];
+  }
+
+  /** These, and those that they wait behind: a letter that has joined under another key began with them. */
+  withRoots(ids: readonly string[]): string[] {
+    const found = new Set(ids);
+    for (const id of found) {
+      const old = this.all.get(id)?.old;
+      if (old !== undefined) for (const root of this.with(old)) if (BigInt(root) < BigInt(id)) found.add(root);
+    }
+    return [...found];
+  }
+}
+
+export class OpenLetters {
+  readonly #byTable = new Map<string, TableLetters>();
+
+  /** Reads them anew: at the start, after a commit that changed them, after a rollback. */
+  async load(session: Session, consumer: string): Promise<void> {
+    this.#byTable.clear();
+    const rows = await session.connection.rows<{ id: string; t: string; key: string | null; old: string | null; relation: string | null }>(
+      `select id::text, target_table as t, case when key_bytes is not null then key::text end as key, encode(old_key, 'hex') as old,
+         case when old_key is not null then relation::text end as relation from millrace.dead_letters where consumer = $1 and ${openOnes}`, [consumer],
+    );
+    for (const { id, t, key, old, relation } of rows) {
+      this.#table(t).add(id, { key: key === null ? undefined : JSON.stringify(JSON.parse(key)), old: old && relation ? oldKeyText(old, relation) : undefined });
+    }
+  }
+
+  get some(): boolean {
+    return this.#byTable.size > 0;
+  }
+
+  /** Notes a letter that was written in the open transaction. */
+  add(id: string, letter: Letter): void {
+    const keyText = (key: Buffer | undefined): string | undefined => key && JSON.stringify(keyTexts(letter, key));
+    this.#table(tableAddress(letter.target)).add(id, { key: keyText(letter.key), old: keyText(letter.oldKey) });
+  }
+
+  #table(address: string): TableLetters {
+    let letters = this.#byTable.get(address);
+    if (!letters) this.#byTable.set(address, (letters = new TableLetters()));
+    return letters;
   }
 
   /**
@@ -33,46 +87,83 @@ export class OpenLetters {
    * being applied. Needs a round trip only when a key has a letter.
    */
   async meet(session: Session, table: Table): Promise<{ joined: number[][]; rest: number[]; touched: boolean } | undefined> {
-    const keys = this.#byTable.get(tableAddress(table.layout.target));
-    if (!keys || keys.size === 0) return undefined;
-    const { fold } = table;
-    const ids = (entry: number): string[] => keys.get(fold.keyBytes.toString('hex', fold.keyStart(entry), fold.keyEnd(entry))) ?? [];
+    const { fold, layout } = table;
+    const letters = this.#byTable.get(tableAddress(layout.target));
+    if (!letters || layout.key.length === 0) return undefined;
+    const keyOf = (entry: number): string => {
+      const { target, batch, fields } = fold.last(entry).write;
+      const key = fold.keyBytes.subarray(fold.keyStart(entry), fold.keyEnd(entry));
+      return JSON.stringify(keyTexts({ target, formats: Array.from(fields, (field) => batch.formats[field] as number) }, key));
+    };
     const joined: number[][] = [];
     const rest: number[] = [];
     let touched = false;
     for (const unit of unitsOf(fold)) {
-      const letters = unit.flatMap(ids);
       const needsRow = unit.some((entry) => fold.state[entry] === State.partial || fold.state[entry] === State.missing);
-      touched ||= letters.length > 0;
-      if (letters.length > 0 && (await this.#lock(session, letters)) && needsRow) joined.push(unit);
-      else {
-        rest.push(...unit);
-        if (letters.length > 0) this.#supersede(session, letters);
-      }
+      const met = await this.#meetKeys(session, layout, letters, unit.map(keyOf), needsRow);
+      touched ||= met !== 'apply';
+      if (met === 'join') joined.push(unit);
+      else rest.push(...unit);
     }
     return { joined, rest, touched };
   }
 
   /** The same for a row of the ordered path: whether it must wait behind a letter. */
   async meetRow(session: Session, row: OrderedRow): Promise<'apply' | 'supersede' | 'join'> {
-    const keys = this.#byTable.get(tableAddress(row.layout.target));
-    if (!keys || keys.size === 0 || row.layout.key.length === 0) return 'apply';
-    const { key, oldKey, op } = orderedLetter(row, rowMissing(row.layout.address));
-    const letters = [key, ...(oldKey ? [oldKey] : [])].flatMap((each) => keys.get(each.toString('hex')) ?? []);
-    if (letters.length === 0 || !(await this.#lock(session, letters))) return 'apply';
-    if (op === 'update' && row.write.batch.partial[row.row] === 1) return 'join';
-    this.#supersede(session, letters);
-    return 'supersede';
+    const letters = this.#byTable.get(tableAddress(row.layout.target));
+    if (!letters || row.layout.key.length === 0) return 'apply';
+    const letter = orderedLetter(row, rowMissing(row.layout.address));
+    const keys = [letter.key, letter.oldKey].flatMap((key) => (key ? [JSON.stringify(keyTexts(letter, key))] : []));
+    return this.#meetKeys(session, row.layout, letters, keys, letter.op === 'update' && row.write.batch.partial[row.row] === 1);
   }
 
-  #supersede(session: Session, letters: readonly string[]): void {
-    const sql = "update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now() where id = any($1::int8[]) and state in ('open', 'joined')";
+  async #meetKeys(session: Session, layout: Layout, letters: TableLetters, keys: readonly string[], needsRow: boolean): Promise<'apply' | 'supersede' | 'join'> {
+    const [same, moved] = [keys.flatMap((key) => letters.with(key)), keys.flatMap((key) => letters.movedFrom(key))];
+    if (same.length === 0 && moved.length === 0) return 'apply';
+    const open = await this.#lock(session, [...letters.withRoots(same), ...moved]);
+    const isOpen = (id: string): boolean => open.has(id);
+    if (needsRow && [...same, ...moved].some(isOpen)) return 'join';
+    const closed = letters.withRoots(same).filter(isOpen);
+    // A refused change of a key left its row where it was. Whoever has that key now is another row; the letter is only about the new key then.
+    const freed = moved.filter((id) => isOpen(id) && !closed.includes(id));
+    if (freed.length > 0) this.#update(session, 'old_key = null', freed);
+    if (closed.length > 0) this.#update(session, "state = 'superseded', closed_at = pg_catalog.now()", closed);
+    for (const id of closed) {
+      const old = letters.all.get(id)?.old;
+      if (old === undefined || keys.includes(old)) continue;
+      const where = layout.key.map((i, n) => `t.${layout.columns[i]?.name} = $${n + 1}::pg_catalog.text::${layout.columns[i]?.typeText}`).join(' and ');
+      session.track({ what: 'rows', promise: session.execute(`delete from ${layout.table} t where ${where}`, text(...(JSON.parse(old) as (string | null)[]))) });
+    }
+    return freed.length + closed.length > 0 ? 'supersede' : 'apply';
+  }
+
+  /** Tables are emptied: whatever was refused before is history. Says whether there was anything. */
+  truncated(session: Session, consumer: string, tables: readonly TableName[]): boolean {
+    const some = tables.map(tableAddress).filter((address) => this.#byTable.has(address));
+    if (some.length === 0) return false;
+    const sql = `update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now()
+      where consumer = $1 and ${openOnes} and target_table in (select pg_catalog.json_array_elements_text($2::json))`;
+    session.track({ what: 'letters', promise: session.execute(sql, text(consumer, JSON.stringify(some))) });
+    return true;
+  }
+
+  #update(session: Session, set: string, letters: readonly string[]): void {
+    const sql = `update millrace.dead_letters set ${set} where id = any($1::int8[]) and ${openOnes}`;
     session.track({ what: 'letters', promise: session.execute(sql, text(`{${letters.join(',')}}`)) });
   }
 
-  /** Whether one of them is still open; a replay that is under way is waited for. */
-  async #lock(session: Session, letters: readonly string[]): Promise<boolean> {
-    const result = await session.execute("select 1 from millrace.dead_letters where id = any($1::int8[]) and state in ('open', 'joined') for update", text(`{${letters.join(',')}}`));
-    return result.rows.length > 0;
+  /** Those that are still open; a replay that is under way is waited for. */
+  async #lock(session: Session, letters: readonly string[]): Promise<Set<string>> {
+    const result = await session.execute(
+      `select id::text from millrace.dead_letters where id = any($1::int8[]) and ${openOnes} order by id for update`, text(`{${letters.join(',')}}`),
+    );
+    return new Set(result.rows.map(([id]) => String(id)));
   }
+}
+
+function oldKeyText(hex: string, relation: string): string {
+  const { target, formats, fields } = JSON.parse(relation) as LetterRelation;
+  const key = Buffer.from(hex, 'hex');
+  // A letter of a row without a key has all of the old row here.
+  return JSON.stringify(keyTexts({ target, formats: fields.map((field) => formats[field] as number) }, key));
 }

@@ -6,13 +6,17 @@ import type { TableStep, TableTruncate, TableWrite } from '../../../flow/index.t
 import type { Table } from './apply.ts';
 import { Fold } from './fold.ts';
 import { type Layout, makeLayout, sameLayout } from './layout.ts';
+import type { Letter } from './letter-rows.ts';
 import { type OrderedRow, type OrderedWrite, inOrder } from './ordered.ts';
+import { cutAtRejects } from './rejects.ts';
 import type { Session } from './session.ts';
 import { readShape, type Shape } from './shape.ts';
 
 export interface Segment {
   readonly tables: readonly Table[];
   readonly ordered: readonly OrderedRow[];
+  /** Rows that a rule rejected, behind all the others. */
+  readonly rejects: readonly Letter[];
   readonly truncate?: TableTruncate;
 }
 
@@ -34,7 +38,7 @@ export class Layouts {
       if (step.kind !== 'rows') continue;
       for (const write of step.writes) {
         const address = tableAddress(write.target);
-        if (read.has(address) || this.#known(write)) continue;
+        if (write.rows?.length === 0 || read.has(address) || this.#known(write)) continue;
         read.add(address);
         this.#shapes.set(address, await readShape(session.connection, write.target));
       }
@@ -67,10 +71,12 @@ export class Layouts {
 }
 
 /** @param load Rows of a snapshot: always folded, since their order says nothing; `fresh` ones go into an empty table. */
-export function segmentsOf(steps: readonly TableStep[], layouts: Layouts, replicaRole: boolean, load?: 'fresh' | 'merge'): Segment[] {
+export function segmentsOf(given: readonly TableStep[], layouts: Layouts, replicaRole: boolean, load?: 'fresh' | 'merge'): Segment[] {
   const segments: Segment[] = [];
   let tables = new Map<string, Table>();
   let ordered: OrderedWrite[] = [];
+  let rejects: Letter[] = [];
+  const { steps, rejects: rejected, starts } = cutAtRejects(given);
   const cut = (truncate?: TableTruncate): void => {
     const left = ordered.filter(({ layout }) => !appends(layout, ordered, replicaRole));
     for (const { layout, write } of ordered) {
@@ -81,16 +87,21 @@ export function segmentsOf(steps: readonly TableStep[], layouts: Layouts, replic
       tables.set(key, table);
     }
     ordered = left;
-    if (tables.size > 0 || ordered.length > 0 || truncate) segments.push({ tables: [...tables.values()], ordered: inOrder(ordered), ...(truncate ? { truncate } : {}) });
+    if (tables.size > 0 || ordered.length > 0 || rejects.length > 0 || truncate) {
+      segments.push({ tables: [...tables.values()], ordered: inOrder(ordered), rejects, ...(truncate ? { truncate } : {}) });
+    }
     tables = new Map();
     ordered = [];
+    rejects = [];
   };
   for (const [index, step] of steps.entries()) {
     if (step.kind === 'truncate') {
       cut(step.truncate);
       continue;
     }
+    if (starts.has(index)) cut();
     for (const write of step.writes) {
+      if (write.rows?.length === 0) continue;
       const layout = layouts.get(write, replicaRole);
       if (layout.path === 'ordered' && !load) {
         ordered.push({ step: index, layout, write });
@@ -104,6 +115,7 @@ export function segmentsOf(steps: readonly TableStep[], layouts: Layouts, replic
       if (!table) tables.set(layout.address, (table = { fold: new Fold(layout.keyFields, layout.fieldCount), layout }));
       table.fold.add(write, load === 'fresh');
     }
+    rejects.push(...(rejected.get(index) ?? []));
   }
   cut();
   return segments;

@@ -1,14 +1,14 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
-import { parseLsn, type Position, quoteTable, type SourceIdentity, tableAddress } from '../../../data/index.ts';
+import { parseLsn, type Position, quoteTable, type SourceIdentity } from '../../../data/index.ts';
 import type { Committed, ConsumerPosition, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, PgError } from '../../../wire/index.ts';
 import { complete, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { Fence, fenced, isFenced } from './fence.ts';
 import { State } from './fold.ts';
 import { isolate, isolateOrdered, isRowError, rowMissing, unitsOf } from './isolate.ts';
-import { type Letter, letterOf, orderedLetter, writeLetter } from './letter-rows.ts';
-import { type Load, type LoadedTable, loadTable, rejected } from './loader.ts';
+import { type Letter, letterOf, orderedLetter, rejected, writeLetter } from './letter-rows.ts';
+import { type Load, type LoadedTable, loadTable } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
 import { sendOrdered } from './ordered.ts';
 import { ensureSchema } from './schema.ts';
@@ -91,7 +91,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     } catch (error) {
       this.#layouts.clear();
       if (session.connection.closed) return await this.#afterBreak(part, position, error);
-      await session.rollback().catch(() => undefined);
+      await session.rollback().then(() => this.#letters.load(session, this.#options.consumer)).catch(() => undefined);
       throw describePgError(error, this.#where);
     }
   }
@@ -166,7 +166,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     let kept = 0;
     let superseded = false;
     for (const segment of segments) {
-      const failure = await this.#sendSegment(session, segment, position, mode);
+      const failure = await this.#sendSegment(session, segment, position, mode).catch((error: unknown) => causeOf(session, error));
       if ('sent' in failure) return this.#judge(session, failure, mode);
       kept += failure.kept;
       superseded ||= failure.superseded;
@@ -192,6 +192,12 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   async #sendSegment(session: Session, segment: Segment, position: Position, mode: Mode): Promise<Failure | { kept: number; superseded: boolean }> {
     const letters: (Letter | undefined)[] = [];
     let superseded = false;
+    let kept = 0;
+    const keep = async (letter: Letter): Promise<void> => {
+      if (this.#options.onBadRow === 'stop') throw rejected(this.#options.consumer, letter);
+      this.#letters.add(await writeLetter(session, this.#options.consumer, position, letter), letter);
+      kept += 1;
+    };
     for (const table of segment.tables) {
       const { fold, layout } = table;
       const met = await this.#letters.meet(session, table);
@@ -215,20 +221,16 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       send(session, table, mode, entries);
       await session.connection.drained();
     }
+    for (const letter of letters) if (letter) await keep(letter);
     for (const row of segment.ordered) {
       const met = await this.#letters.meetRow(session, row);
       superseded ||= met === 'supersede';
-      if (met === 'join') letters.push({ ...orderedLetter(row, rowMissing(row.layout.address)), state: 'joined' });
+      if (met === 'join') await keep({ ...orderedLetter(row, rowMissing(row.layout.address)), state: 'joined' });
       else if (mode !== 'isolate') sendOrdered(session, row);
-      else letters.push(...(await isolateOrdered(session, [row])).map(({ error }) => orderedLetter(row, error)));
+      else for (const { error } of await isolateOrdered(session, [row])) await keep(orderedLetter(row, error));
     }
-    let kept = 0;
-    for (const letter of letters) {
-      if (!letter) continue;
-      if (this.#options.onBadRow === 'stop') throw rejected(tableAddress(letter.write.target), letter.error, letter);
-      await writeLetter(session, this.#options.consumer, position, letter);
-      kept += 1;
-    }
+    for (const letter of segment.rejects) await keep(letter);
+    if (segment.truncate) superseded = this.#letters.truncated(session, this.#options.consumer, segment.truncate.targets) || superseded;
     if (segment.truncate) sendTruncate(session, segment.truncate);
     return { kept, superseded };
   }
@@ -238,6 +240,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     if (session.connection.closed) throw error;
     this.#pending = undefined;
     await session.rollback();
+    if (this.#letters.some) await this.#letters.load(session, this.#options.consumer);
     if (sent.what === 'fence' && isFenced(error)) throw fenced(this.#options.consumer);
     if (mode === 'isolate') throw error;
     if (error instanceof PgError && mode === 'fast' && ['23505', '23P01', '55000', '428C9', '21000'].includes(error.code)) return 'safe';
@@ -247,11 +250,18 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   }
 }
 
+/** An error that only tells that the transaction has failed already: what has failed in it. */
+async function causeOf(session: Session, error: unknown): Promise<Failure> {
+  const failure = error instanceof PgError && error.code === '25P02' ? await session.settle() : undefined;
+  if (failure) return failure;
+  throw error;
+}
+
 function sendTruncate(session: Session, { targets, cascade, restartIdentity }: TableTruncate): void {
   session.tell('rows', `truncate ${targets.map(quoteTable).join(', ')}${restartIdentity ? ' restart identity' : ''}${cascade ? ' cascade' : ''}`);
 }
 
 const rowsOf = (segments: readonly Segment[]): number =>
-  segments.reduce((sum, { tables, ordered }) => sum + ordered.length + tables.reduce((rows, { fold }) => rows + fold.changes, 0), 0);
+  segments.reduce((sum, { tables, ordered, rejects }) => sum + ordered.length + rejects.length + tables.reduce((rows, { fold }) => rows + fold.changes, 0), 0);
 
 export const createPostgresSink = (options: PostgresSinkOptions): PostgresSink => new PostgresSink(options);
