@@ -64,7 +64,9 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
     for (const { source, snapshot } of cuts) {
       parts.push({ source: source.name, snapshot, routes: await compileForTarget(spec, source.name, snapshot.relations, target) });
     }
-    return await compareReplica(parts, target, signal);
+    const verdicts = await compareReplica(parts, target, signal);
+    for (const { snapshot } of cuts) for (const relation of snapshot.relations) await snapshot.mustBeWhole(relation);
+    return verdicts;
   } catch (error) {
     throw describePgError(error, target.where);
   } finally {

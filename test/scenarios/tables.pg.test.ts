@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Scenario } from '../support/scenario.ts';
+import { Scenario, until } from '../support/scenario.ts';
 
 let scenario: Scenario;
 before(async () => (scenario = await Scenario.start()));
@@ -151,4 +151,16 @@ test('a column that is left out never reaches the target nor a file of .millrace
     assert.equal(content.includes('SECRET'), false, entry.name);
   }
   assert.ok(files > 0 && bytes > 200, `${files} files, ${bytes} bytes`);
+});
+
+test('a table that is truncated while its snapshot is read is read again', async () => {
+  await scenario.fresh();
+  await scenario.db.query(`create table a (id int primary key, big text); alter table a alter big set storage external; insert into a select i, repeat('b', 9000) from generate_series(1, 3000) i;
+    create table b (kind text, n int); alter table b replica identity full; insert into b select 'old', i from generate_series(1, 10) i`);
+  const running = await scenario.up();
+  await until(() => running.status().sources['shop']?.tables['public.a']?.state === 'snapshot' && (running.status().sources['shop']?.tables['public.a']?.snapshotRows ?? 0) > 0);
+  await scenario.db.query(`update b set n = 100 where n = 3; truncate b; insert into b values ('new', 1)`);
+  await running.caughtUp();
+  assert.deepEqual(await same('b'), ['(new,1)']);
+  assert.deepEqual(await scenario.copy.rows('select message from millrace.dead_letters'), []);
 });

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { assert, MillraceError } from '../../../base/index.ts';
 import { CopyParser } from '../../../codec/index.ts';
-import { type Batch, type Lsn, quoteIdent, quoteTable, type Relation, type TablePattern } from '../../../data/index.ts';
+import { type Batch, type Lsn, quoteIdent, quoteTable, type Relation, tableAddress, type TablePattern } from '../../../data/index.ts';
 import type { Snapshot } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, PgConnection } from '../../../wire/index.ts';
 import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, textSettings } from '../catalog.ts';
@@ -73,9 +73,27 @@ export class PostgresSnapshot implements Snapshot {
       }
       const last = reader.end();
       if (last) yield last;
+      await this.mustBeWhole(relation);
     } catch (error) {
       throw describePgError(error, `${this.#connection.where}, ${relation.schema}.${relation.name}`);
     }
+  }
+
+  /**
+   * TRUNCATE and what rewrites a table (some ALTER TABLE) do not care for snapshots: the table looks empty afterwards to those that are older.
+   * The snapshot knows the file that the table had, the server the one that it has. Throws a retriable error when they differ.
+   */
+  async mustBeWhole(relation: Relation): Promise<void> {
+    const [row] = await this.#connection.rows<{ changed: string }>(
+      `with recursive t(oid) as (select $1::oid union all select i.inhrelid from pg_catalog.pg_inherits i join t on t.oid = i.inhparent where $2::boolean)
+       select exists (select from t join pg_catalog.pg_class c using (oid)
+         where c.relkind = 'r' and pg_catalog.pg_relation_filenode(c.oid) is distinct from c.relfilenode)::text as changed`,
+      [String(relation.oid), String(this.isPartitioned(relation))],
+    );
+    if (row?.changed !== 'true') return;
+    throw new MillraceError('SERVER_ERROR', `${tableAddress(relation)} was truncated or rewritten while its snapshot was read`, {
+      retriable: true, where: this.#connection.where, detail: 'the server shows it empty to older snapshots', hint: 'nothing: it is read again from a newer one',
+    });
   }
 
   async close(): Promise<void> {
