@@ -1,7 +1,7 @@
 // A replica: takes over its target, runs one part a source, and starts again after every error that may pass.
 import { asMillraceError, Backoff, type Clock, type Logger, type Metrics, MillraceError, type Random } from '../base/index.ts';
 import { type Position, type Relation, tableAddress } from '../data/index.ts';
-import type { Feed } from '../flow/index.ts';
+import type { Committed, Feed } from '../flow/index.ts';
 import { Part } from './part.ts';
 import { problemError } from './rules/problem.ts';
 import type { Routes } from './rules/routes.ts';
@@ -27,6 +27,8 @@ export interface ReplicaOptions {
 export type ReplicaCondition =
   | { readonly state: 'starting' | 'snapshot' | 'streaming' | 'paused' | 'stopped'; readonly reason?: string }
   | { readonly state: 'retrying' | 'failed'; readonly error: MillraceError };
+
+const nothing: Committed = { rows: 0, deadLetters: 0 };
 
 export class Replica {
   readonly name: string;
@@ -88,22 +90,16 @@ export class Replica {
     }
   }
 
-  /** Reads tables again from a new snapshot; all of a source's when none is named. */
-  async resync(source: string, tables: readonly string[]): Promise<void> {
+  /** Reads tables of its sources again from new snapshots; all of a source's when none is named. */
+  async resync(wanted: ReadonlyMap<string, readonly string[]>): Promise<void> {
+    const wasPaused = this.#paused !== undefined;
     this.pause();
-    await this.#attemptEnded;
-    await this.#options.forget(source, tables);
-    this.resume();
-  }
-
-  /** The sources whose tables go to the target table with this address, with the tables' names there. */
-  sourcesOf(target: string): { source: string; table: string }[] {
-    return [...this.#parts.values()].flatMap((part) => {
-      const relations: readonly Relation[] = part.routes?.relations ?? [];
-      return relations
-        .filter((relation) => part.routes?.for(relation).some((route) => tableAddress(route.target) === target))
-        .map((relation) => ({ source: part.source, table: tableAddress(relation) }));
-    });
+    try {
+      await this.#attemptEnded;
+      for (const [source, tables] of wanted) await this.#options.forget(source, tables);
+    } finally {
+      if (!wasPaused) this.resume();
+    }
   }
 
   hold(source: string, position: Position | 'now', ms: number): Promise<void> {
@@ -127,12 +123,13 @@ export class Replica {
       const target: ReplicaTarget = {
         open: () => current().target.open(),
         commit: async (part, position, steps) => {
-          const committed = await current().target.commit(part, position, steps);
+          const committed = await this.#inTurn('', () => current().target.commit(part, position, steps));
           if (committed.deadLetters > 0 || this.deadLetters > 0) this.#recountLetters();
           return committed;
         },
-        tables: (part) => current().target.tables(part),
-        load: (load, signal) => current().target.load(load, signal),
+        tables: (part) => this.#inTurn('', () => current().target.tables(part)),
+        // Of several loads into one table the first one empties it, if need be, and the others add to it.
+        load: (load, signal) => this.#inTurn(tableAddress(load.target), async () => (signal.aborted ? nothing : current().target.load(load, signal))),
         close: () => current().target.close(),
       };
       this.#parts.set(
@@ -149,6 +146,15 @@ export class Replica {
         }),
       );
     }
+  }
+
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  /** Runs one after the other what parts ask of the target: a session has one transaction at a time. */
+  #inTurn<T>(place: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(place) ?? Promise.resolve()).then(work);
+    this.#turns.set(place, turn.catch(() => undefined));
+    return turn;
   }
 
   #recounting = false;

@@ -145,13 +145,15 @@ class RunningProject implements Running {
 
   async resync(name: string, tables: readonly string[]): Promise<void> {
     const replica = this.#replica(name);
-    for (const capture of this.#captures) {
-      if (!replica.part(capture.source.name)) continue;
+    const captures = this.#captures.filter((capture) => replica.part(capture.source.name) !== undefined);
+    const wanted = new Map<string, readonly string[]>();
+    for (const capture of captures) {
       const own = new Set(capture.relations.map(tableAddress));
-      const wanted = tables.filter((table) => own.has(table));
-      if (tables.length === 0 || wanted.length > 0) await replica.resync(capture.source.name, wanted);
-      if (capture.condition.state === 'failed') await capture.startAgain();
+      const chosen = tables.filter((table) => own.has(table));
+      if (tables.length === 0 || chosen.length > 0) wanted.set(capture.source.name, chosen);
     }
+    if (wanted.size > 0) await replica.resync(wanted);
+    for (const capture of captures) if (capture.condition.state === 'failed') await capture.startAgain();
   }
 
   async hold(name: string, position: string, ms: number, source?: string): Promise<void> {
