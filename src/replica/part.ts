@@ -169,6 +169,8 @@ export class Part {
     }
     if (known && missing.length === 0) return;
     this.progress.phase = 'snapshot';
+    const ranks = await target.loadRanks(missing.flatMap((relation) => routes.for(relation).map((route) => route.target)));
+    const rankOf = (relation: Relation): number => Math.max(0, ...routes.for(relation).map((route) => ranks.get(tableAddress(route.target)) ?? 0));
     const snapshot = await feed.source.snapshot(missing, signal);
     try {
       if (!known) {
@@ -177,7 +179,7 @@ export class Part {
         this.#storedIs(snapshot.position);
         this.progress.applied = snapshot.position;
       }
-      for (const relation of snapshot.relations) {
+      for (const relation of snapshot.relations.toSorted((a, b) => rankOf(a) - rankOf(b))) {
         const address = tableAddress(relation);
         crashPoint('snapshot.before-table');
         this.progress.loading.add(address);
@@ -202,7 +204,8 @@ export class Part {
             this.progress.snapshotRows.set(address, rows);
             metrics.add('snapshotRows', { replica, table: address }, count);
           }));
-          await target.load({ part: this.source, from: relation, target: route.target, position: snapshot.position, steps }, signal);
+          const loaded = await target.load({ part: this.source, from: relation, target: route.target, position: snapshot.position, steps }, signal);
+          this.progress.rows += loaded.rows;
           if (signal.aborted) return;
           batches = snapshot.read(relation, signal);
         }
