@@ -28,6 +28,8 @@ export type ReplicaCondition =
   | { readonly state: 'starting' | 'snapshot' | 'streaming' | 'paused' | 'stopped'; readonly reason?: string }
   | { readonly state: 'retrying' | 'failed'; readonly error: MillraceError };
 
+/** How long a commit that is under way may take at the end. */
+const stopMsMax = 5000;
 const nothing: Committed = { rows: 0, deadLetters: 0 };
 
 export class Replica {
@@ -56,6 +58,12 @@ export class Replica {
     this.#stopping.abort();
     this.#attempt.abort();
     this.#paused?.resume();
+    const { clock } = this.#options;
+    const ended = new AbortController();
+    void this.#done.finally(() => ended.abort());
+    await clock.sleep(stopMsMax, ended.signal);
+    // A target that does not answer would keep its connection, and so the process, for ever.
+    if (!ended.signal.aborted) await this.#target?.target.close().catch(() => undefined);
     await this.#done;
   }
 
@@ -129,6 +137,7 @@ export class Replica {
         },
         tables: (part) => this.#inTurn('', () => current().target.tables(part)),
         // Of several loads into one table the first one empties it, if need be, and the others add to it.
+        loadRanks: (tables) => current().target.loadRanks(tables),
         load: (load, signal) => this.#inTurn(tableAddress(load.target), async () => (signal.aborted ? nothing : current().target.load(load, signal))),
         close: () => current().target.close(),
       };

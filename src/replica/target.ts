@@ -23,6 +23,8 @@ export interface Load {
 
 export interface ReplicaTarget extends TransactionalSink<TableStep> {
   tables(part: string): Promise<readonly LoadedTable[]>;
+  /** Target table → number; tables with smaller ones are loaded first, since others refer to them. One that is not in it may come at any time. */
+  loadRanks(tables: readonly TableName[]): Promise<ReadonlyMap<string, number>>;
   /** Fills a table from a snapshot in one transaction, together with the note that it is done. An aborted signal rolls it back. */
   load(load: Load, signal: AbortSignal): Promise<Committed>;
 }

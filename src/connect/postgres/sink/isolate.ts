@@ -46,7 +46,7 @@ export function unitsOf(fold: Fold): number[][] {
 const hintsMax = 20;
 
 /** Applies the units except those that are refused. Other errors than those of rows are thrown. */
-export async function isolate(session: Session, table: Table, units: readonly (readonly number[])[]): Promise<Refused[]> {
+export async function isolate(session: Session, table: Table, units: readonly (readonly number[])[], isBad = isRowError): Promise<Refused[]> {
   const refused: { unit: readonly number[]; error: PgError | MillraceError }[] = [];
   let hints = 0;
   const apply = async (some: readonly (readonly number[])[]): Promise<void> => {
@@ -54,7 +54,7 @@ export async function isolate(session: Session, table: Table, units: readonly (r
     const failure = await underSavepoint(session, () => attempt(session, table, some.flat()));
     if (!failure) return;
     const error = rowError(failure);
-    if (!isRowError(error)) throw error;
+    if (!isBad(error)) throw error;
     if (some.length === 1) {
       refused.push({ unit: some[0] as readonly number[], error });
       return;

@@ -8,6 +8,7 @@ import { send, type Table } from './apply.ts';
 import { type Fence, fenced, isFenced, text } from './fence.ts';
 import { isolate, isRowError, rowError, underSavepoint, unitsOf } from './isolate.ts';
 import { type Letter, letterOf, rejected, writeLetter } from './letter-rows.ts';
+import { deferReferences, emptyTable, unreferenced } from './references.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import type { Session } from './session.ts';
 
@@ -40,14 +41,26 @@ export interface LoadContext {
   readonly session: Session;
   readonly fence: Fence;
   readonly onBadRow: 'deadLetter' | 'stop';
+  /** For what to grant, in messages. */
+  readonly user: string;
 }
 
 /** Loads and commits; an aborted signal rolls back and returns zero rows. On any error nothing stays. */
-export async function loadTable({ session, fence, onBadRow }: LoadContext, load: Load, signal: AbortSignal): Promise<Committed> {
+export async function loadTable(context: LoadContext, load: Load, signal: AbortSignal): Promise<Committed> {
+  try {
+    return await fill(context, load, signal);
+  } catch (error) {
+    if (error instanceof PgError && error.code === '23503') throw unreferenced(context.session, context.user, load.target, error);
+    throw error;
+  }
+}
+
+async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load, signal: AbortSignal): Promise<Committed> {
   const { consumer } = fence;
   const layouts = new Layouts();
   session.begin();
-  const fresh = await makeRoom(session, consumer, load);
+  const fresh = await makeRoom(session, consumer, user, load);
+  await deferReferences(session, load.target);
   let rows = 0;
   let deadLetters = 0;
   const keep = async (letter: Letter): Promise<void> => {
@@ -102,13 +115,14 @@ export async function loadTable({ session, fence, onBadRow }: LoadContext, load:
 }
 
 /** Whether the table is empty now, so that rows can be COPYed straight into it. */
-async function makeRoom({ connection }: Session, consumer: string, { part, from, target }: Load): Promise<boolean> {
+async function makeRoom(session: Session, consumer: string, user: string, { part, from, target }: Load): Promise<boolean> {
+  const { connection } = session;
   const recorded = await connection.rows<{ source: string; source_table: string; state: string }>(
     'select source, source_table, state from millrace.tables where consumer = $1 and target_table = $2', [consumer, tableAddress(target)],
   );
   const isOurs = (row: { source: string; source_table: string }): boolean => row.source === part && row.source_table === tableAddress(from);
   const shared = recorded.some((row) => !isOurs(row) && row.state === 'done');
-  if (recorded.some(isOurs) && !shared) await connection.query(`truncate ${quoteTable(target)}`);
+  if (recorded.some(isOurs) && !shared) await emptyTable(session, consumer, user, target);
   const [row] = await connection.rows<{ filled: string }>(`select exists (select from ${quoteTable(target)})::text as filled`);
   if (row?.filled !== 'true') return true;
   if (shared) return false;
@@ -125,6 +139,9 @@ async function loadPiece(session: Session, table: Table, fresh: boolean): Promis
     return session.settle();
   });
   if (!failure) return [];
-  if (!isRowError(rowError(failure))) throw failure.error;
-  return [...(await isolate(session, table, unitsOf(table.fold)))];
+  if (!isLoadError(rowError(failure))) throw failure.error;
+  return [...(await isolate(session, table, unitsOf(table.fold), isLoadError))];
 }
+
+/** That a row's parent is not there (yet) is no fault of the row. */
+const isLoadError = (error: unknown): boolean => isRowError(error) && !(error instanceof PgError && error.code === '23503');

@@ -1,6 +1,6 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
-import { parseLsn, type Position, quoteTable, type SourceIdentity } from '../../../data/index.ts';
+import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
 import type { Committed, ConsumerPosition, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, PgError } from '../../../wire/index.ts';
 import { complete, incomplete, type Mode as ApplyMode, send } from './apply.ts';
@@ -11,6 +11,7 @@ import { type Letter, letterOf, orderedLetter, rejected, writeLetter } from './l
 import { type Load, type LoadedTable, loadTable } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
 import { sendOrdered } from './ordered.ts';
+import { loadRanks } from './references.ts';
 import { ensureSchema } from './schema.ts';
 import { Layouts, type Segment, segmentsOf } from './segments.ts';
 import { type Failure, Session, type SessionOptions } from './session.ts';
@@ -107,13 +108,18 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     }));
   }
 
+  /** In which order tables are loaded; see loadRanks. */
+  async loadRanks(tables: readonly TableName[]): Promise<ReadonlyMap<string, number>> {
+    return loadRanks(await this.#ready(), this.#options.connect.user, tables);
+  }
+
   /** Fills a table from a snapshot in a session of its own. It may run beside commits and other loads. */
   async load(load: Load, signal: AbortSignal): Promise<Committed> {
     const session = await Session.open({ ...this.#options, idleTimeoutMs: 600_000 }).catch((error: unknown) => {
       throw describePgError(error, this.#where);
     });
     try {
-      return await loadTable({ session, fence: this.#fence, onBadRow: this.#options.onBadRow }, load, signal);
+      return await loadTable({ session, fence: this.#fence, onBadRow: this.#options.onBadRow, user: this.#options.connect.user }, load, signal);
     } catch (error) {
       throw describePgError(error, this.#where);
     } finally {
