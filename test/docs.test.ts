@@ -69,6 +69,14 @@ describe('links', () => {
   }
 });
 
+test('source files that are named exist', () => {
+  for (const page of pages) {
+    for (const [, name = ''] of page.text.matchAll(/`([\w.-]+\/[\w./-]*\.(?:ts|js))`/g)) {
+      assert.ok(['', 'src', 'src/connect/postgres'].some((room) => existsSync(join(root, room, name))), `${page.path}: ${name} is not there`);
+    }
+  }
+});
+
 /** The words of a shell command; quotes are taken off. */
 const words = (line: string): string[] => [...line.matchAll(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g)].map(([word]) => word.replace(/["']/g, ''));
 
