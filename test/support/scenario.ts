@@ -97,6 +97,12 @@ export class Scenario {
     return verify(project, [], new AbortController().signal);
   }
 
+  /** New connections of the test's own, after a server was gone. */
+  async reconnect(): Promise<void> {
+    if (this.db.closed) this.db = await connect(this.sourceUrl);
+    if (this.copy.closed) this.copy = await connect(this.targetUrl);
+  }
+
   /** `millrace …` as a child process. */
   millrace(args: readonly string[], env: Readonly<Record<string, string>> = {}): { child: ChildProcess; outcome: Promise<Outcome> } {
     const child = spawn(process.execPath, [main, '--project', this.folder, ...args], {

@@ -4,7 +4,7 @@ import { assert, MillraceError } from '../../../base/index.ts';
 import { CopyParser } from '../../../codec/index.ts';
 import { type Batch, type Lsn, quoteIdent, quoteTable, type Relation, tableAddress, type TablePattern } from '../../../data/index.ts';
 import type { Snapshot } from '../../../flow/index.ts';
-import { type ConnectOptions, describePgError, PgConnection } from '../../../wire/index.ts';
+import { type ConnectOptions, describePgError, PgConnection, PgError } from '../../../wire/index.ts';
 import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, textSettings } from '../catalog.ts';
 import { TypeCatalog } from '../types.ts';
 import { createSlot } from './slot.ts';
@@ -75,7 +75,14 @@ export class PostgresSnapshot implements Snapshot {
       if (last) yield last;
       await this.mustBeWhole(relation);
     } catch (error) {
-      throw describePgError(error, `${this.#connection.where}, ${relation.schema}.${relation.name}`);
+      const where = `${this.#connection.where}, ${tableAddress(relation)}`;
+      if (error instanceof PgError && error.code === '42501') {
+        const user = quoteIdent(this.#connection.options.user);
+        throw new MillraceError('PRIVILEGE_MISSING', error.message, {
+          where, cause: error, hint: `grant usage on schema ${quoteIdent(relation.schema)} to ${user}; grant select on ${quoteTable(relation)} to ${user};`,
+        });
+      }
+      throw describePgError(error, where);
     }
   }
 
