@@ -71,7 +71,7 @@ describe('links', () => {
 
 test('source files that are named exist', () => {
   for (const page of pages) {
-    for (const [, name = ''] of page.text.matchAll(/`([\w.-]+\/[\w./-]*\.(?:ts|js))`/g)) {
+    for (const [, name = ''] of page.text.matchAll(/`([\w-]+\/[\w./-]*\.(?:ts|js))`/g)) {
       assert.ok(['', 'src', 'src/connect/postgres'].some((room) => existsSync(join(root, room, name))), `${page.path}: ${name} is not there`);
     }
   }
