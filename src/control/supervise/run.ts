@@ -12,6 +12,7 @@ import { startCapture, type Surroundings } from './source.ts';
 import { replicaTargets } from './target.ts';
 
 const stopMsMax = 9_000;
+const replicasStopMsMax = 6_000;
 const idleReportMs = 2_500;
 /** How long `caughtUp` bears with a source or target that is away. */
 const patienceMs = 60_000;
@@ -175,14 +176,17 @@ class RunningProject implements Running {
   async #stop(): Promise<void> {
     clearInterval(this.#watch);
     rememberFailures(this.#folder, this.status());
+    const deadline = new AbortController();
     const closing = (async () => {
-      await Promise.all(this.#replicas.map((replica) => replica.stop()));
+      const replicas = Promise.all(this.#replicas.map((replica) => replica.stop()));
+      // Sources and logs are let go of in time, even if a target does not answer.
+      await Promise.race([replicas, this.#around.clock.sleep(replicasStopMsMax, deadline.signal)]);
       for (const capture of this.#captures) {
         await capture.stop();
         await capture.stream.close();
       }
+      await replicas;
     })();
-    const deadline = new AbortController();
     await Promise.race([closing, this.#around.clock.sleep(stopMsMax, deadline.signal)]);
     deadline.abort();
     this.#end();
