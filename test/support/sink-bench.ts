@@ -1,5 +1,5 @@
 // What the tests of the PostgreSQL sink share: a database a test, a sink on it, and rows to look at.
-import { silentLogger, systemClock } from '../../src/base/index.ts';
+import { type Clock, silentLogger, systemClock } from '../../src/base/index.ts';
 import type { Cluster } from '../../src/cli/demo/cluster.ts';
 import { createPostgresSink, type PostgresSink } from '../../src/connect/index.ts';
 import { asPosition, type Position } from '../../src/data/index.ts';
@@ -19,7 +19,7 @@ export interface SinkBench {
 
 let databases = 0;
 
-export async function sinkBench(cluster: Cluster, ddl: string, options: { user?: string; onBadRow?: 'deadLetter' | 'stop' } = {}): Promise<SinkBench> {
+export async function sinkBench(cluster: Cluster, ddl: string, options: { user?: string; onBadRow?: 'deadLetter' | 'stop'; clock?: Clock } = {}): Promise<SinkBench> {
   const name = `sink${databases++}`;
   const admin = await PgConnection.connect(parsePgUrl(cluster.url()));
   await admin.query(`create database ${name}`);
@@ -29,7 +29,7 @@ export async function sinkBench(cluster: Cluster, ddl: string, options: { user?:
   const another = (): PostgresSink =>
     createPostgresSink({
       connect: { ...parsePgUrl(cluster.url(name)), ...(options.user ? { user: options.user } : {}) },
-      consumer: 'replica', identityOf: () => ({ systemId: '7', timeline: 1 }), onBadRow: options.onBadRow ?? 'deadLetter', clock: systemClock, logger: silentLogger,
+      consumer: 'replica', identityOf: () => ({ systemId: '7', timeline: 1 }), onBadRow: options.onBadRow ?? 'deadLetter', clock: options.clock ?? systemClock, logger: silentLogger,
     });
   const sink = another();
   await sink.open();

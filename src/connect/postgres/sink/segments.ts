@@ -1,5 +1,6 @@
 // Cuts the steps of a commit into segments. Within one, every folded table is independent of the others; a TRUNCATE ends a segment, and so
 // does a table whose rows begin to have another layout.
+import { isDeepStrictEqual } from 'node:util';
 import { assert } from '../../../base/index.ts';
 import { Op, tableAddress, type TableName } from '../../../data/index.ts';
 import type { TableStep, TableTruncate, TableWrite } from '../../../flow/index.ts';
@@ -20,10 +21,22 @@ export interface Segment {
   readonly truncate?: TableTruncate;
 }
 
+/**
+ * Tables are read again when they were read longer ago than this: a foreign key or trigger that somebody adds at the target has to be seen
+ * also where nothing fails (a cascade under a role that cannot switch it off). One query a table; catching each change would take one a commit.
+ */
+const shapeAgeMsMax = 60_000;
+
 /** The target's tables as they were read, and the layouts made of them. */
 export class Layouts {
-  #shapes = new Map<string, Shape>();
+  readonly #now: () => number;
+  #shapes = new Map<string, { shape: Shape; readAtMs: number }>();
   #layouts = new Map<string, { write: TableWrite; layout: Layout }[]>();
+
+  /** @param now Milliseconds of a monotonic clock. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
 
   /** Forgets everything: after an error, or when somebody has changed a table. */
   clear(): void {
@@ -31,18 +44,31 @@ export class Layouts {
     this.#layouts.clear();
   }
 
-  /** Reads the tables of writes in a form that is new: the target may have got the column that it brings just now. */
-  async load(session: Session, steps: readonly TableStep[]): Promise<void> {
+  /**
+   * Reads the tables of writes in a form that is new (the target may have got the column that it brings just now), and those that were read
+   * longer ago than `ageMsMax`. Says whether a table is not as it was.
+   */
+  async load(session: Session, steps: readonly TableStep[], ageMsMax = shapeAgeMsMax): Promise<boolean> {
     const read = new Set<string>();
+    let changed = false;
     for (const step of steps) {
       if (step.kind !== 'rows') continue;
       for (const write of step.writes) {
         const address = tableAddress(write.target);
-        if (write.rows?.length === 0 || read.has(address) || this.#known(write)) continue;
+        if (write.rows?.length === 0 || read.has(address)) continue;
+        const known = this.#shapes.get(address);
+        const readAtMs = this.#now();
+        if (known && this.#known(write) && readAtMs - known.readAtMs < ageMsMax) continue;
         read.add(address);
-        this.#shapes.set(address, await readShape(session.connection, write.target));
+        const shape = await readShape(session.connection, write.target);
+        if (known && !isDeepStrictEqual(known.shape, shape)) {
+          this.#layouts.delete(address);
+          changed = true;
+        }
+        this.#shapes.set(address, { shape, readAtMs });
       }
     }
+    return changed;
   }
 
   #known(write: TableWrite): Layout | undefined {
@@ -50,9 +76,9 @@ export class Layouts {
   }
 
   shape(table: TableName): Shape {
-    const shape = this.#shapes.get(tableAddress(table));
-    assert(shape, 'the shape of a table was not loaded');
-    return shape;
+    const known = this.#shapes.get(tableAddress(table));
+    assert(known, 'the shape of a table was not loaded');
+    return known.shape;
   }
 
   get(write: TableWrite, replicaRole: boolean): Layout {

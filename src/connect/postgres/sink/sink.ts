@@ -40,7 +40,7 @@ type Mode = ApplyMode | 'isolate';
 export class PostgresSink implements TransactionalSink<TableStep> {
   readonly #options: PostgresSinkOptions;
   readonly #fence: Fence;
-  readonly #layouts = new Layouts();
+  readonly #layouts: Layouts;
   readonly #letters = new OpenLetters();
   #session: Session | undefined;
   /** A commit whose outcome is not known: the connection broke before its answer came. */
@@ -49,6 +49,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   constructor(options: PostgresSinkOptions) {
     this.#options = options;
     this.#fence = new Fence(options.consumer);
+    this.#layouts = new Layouts(() => options.clock.monotonic());
   }
 
   async open(): Promise<readonly ConsumerPosition[]> {
@@ -87,7 +88,8 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       for (let mode: Mode = 'fast'; ; ) {
         const outcome: Committed | Mode = await this.#attempt(session, part, position, steps, mode);
         if (typeof outcome === 'object') return outcome;
-        mode = outcome;
+        // Whatever failed: if a table is not as it was, that may be why, and the path that its rows take may be another one now.
+        mode = (await this.#layouts.load(session, steps, 0)) ? 'fast' : outcome;
       }
     } catch (error) {
       this.#layouts.clear();
@@ -173,7 +175,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     let superseded = false;
     for (const segment of segments) {
       const failure = await this.#sendSegment(session, segment, position, mode).catch((error: unknown) => causeOf(session, error));
-      if ('sent' in failure) return this.#judge(session, failure, mode);
+      if ('sent' in failure) return this.#judge(session, steps, failure, mode);
       kept += failure.kept;
       superseded ||= failure.superseded;
     }
@@ -184,7 +186,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     session.connection.flush();
     crashPoint('apply.after-commit-sent');
     const failure = await session.settle();
-    if (failure) return this.#judge(session, failure, mode);
+    if (failure) return this.#judge(session, steps, failure, mode);
     const tag = (await outcome)[0]?.tag;
     if (tag !== 'COMMIT') throw new MillraceError('SERVER_ERROR', `the server answered ${tag} to COMMIT`, { where: this.#where, retriable: true });
     this.#pending = undefined;
@@ -242,13 +244,14 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   }
 
   /** Rolls back and says what to do next; throws what no other attempt can mend. */
-  async #judge(session: Session, { sent, error }: Failure, mode: Mode): Promise<Mode> {
+  async #judge(session: Session, steps: readonly TableStep[], { sent, error }: Failure, mode: Mode): Promise<Mode> {
     if (session.connection.closed) throw error;
     this.#pending = undefined;
     await session.rollback();
     if (this.#letters.some) await this.#letters.load(session, this.#options.consumer);
     if (sent.what === 'fence' && isFenced(error)) throw fenced(this.#options.consumer);
     if (mode === 'isolate') throw error;
+    if (error instanceof PgError && /^(42|0A)/.test(error.code) && (await this.#layouts.load(session, steps, 0))) return 'fast';
     if (error instanceof PgError && mode === 'fast' && ['23505', '23P01', '55000', '428C9', '21000'].includes(error.code)) return 'safe';
     if (error instanceof PgError && oldTypeCodes.includes(error.code) && (await this.#options.followTypes?.())) return mode;
     if (isRowError(error)) return 'isolate';
