@@ -15,7 +15,7 @@ interface RandomTable {
   readonly name: string;
   /** Key columns, with few values, so that transactions meet the same rows again. Empty: the table has no key and REPLICA IDENTITY FULL. */
   readonly key: readonly RandomColumn[];
-  readonly columns: readonly RandomColumn[];
+  readonly columns: RandomColumn[];
 }
 
 const keyTypes: Record<string, readonly string[]> = {
@@ -45,6 +45,8 @@ export class RandomDatabase {
   readonly tables: RandomTable[] = [];
   readonly #random: Random;
   readonly #db: PgConnection;
+  #types: [string, string[]][] = [];
+  #added = 0;
 
   constructor(db: PgConnection, random: Random) {
     this.#db = db;
@@ -54,7 +56,7 @@ export class RandomDatabase {
   /** Makes 2 to 4 tables. */
   async create(): Promise<void> {
     const random = this.#random;
-    const types = Object.entries(samples(random, 3)).filter(([type]) => random.chance(0.1) || !textOnly.includes(type));
+    this.#types = Object.entries(samples(random, 3)).filter(([type]) => random.chance(0.1) || !textOnly.includes(type));
     const columnNames = shuffled(random, [...names, ...Array.from({ length: 12 }, (_, i) => `c${i}`)]);
     for (let n = random.between(2, 4); n > 0; n--) {
       const next = (() => {
@@ -65,16 +67,7 @@ export class RandomDatabase {
         const [type, values] = random.pick(Object.entries(keyTypes));
         return { name: next(), type, values: values.map(quoteLiteral) };
       });
-      const columns = Array.from({ length: random.between(1, 6) }, (): RandomColumn => {
-        if (random.chance(0.3)) {
-          return { name: next(), type: 'text', values: Array.from({ length: 4 }, (_, i) => `pg_catalog.repeat('${i}', ${random.pick([10, 3000, 9000])})`) };
-        }
-        const [type, all] = random.pick(types);
-        const texts = all.filter((text) => text.length < 5000);
-        return random.chance(0.25)
-          ? { name: next(), type: `${type}[]`, values: Array.from({ length: 5 }, () => quoteLiteral(arrayLiteral(random, texts.slice(0, 30), type === 'box' ? ';' : ','))) }
-          : { name: next(), type, values: texts.map(quoteLiteral) };
-      });
+      const columns = Array.from({ length: random.between(1, 6) }, () => this.#column(next()));
       const table: RandomTable = { name: `public.${quoteIdent(`${random.pick(names)} ${n}`)}`, key, columns };
       const all = shuffled(random, [...key, ...columns]);
       const primaryKey = key.length === 0 ? '' : `, primary key (${key.map((column) => quoteIdent(column.name)).join(', ')})`;
@@ -83,6 +76,31 @@ export class RandomDatabase {
       if (key.length === 0 || random.chance(0.2)) await this.#db.query(`alter table ${table.name} replica identity full`);
       this.tables.push(table);
     }
+  }
+
+  /** Adds a column, mostly with a default, or drops one. The names are new ones: the target keeps dropped columns. */
+  async alter(): Promise<void> {
+    const random = this.#random;
+    const table = random.pick(this.tables);
+    if (table.columns.length > 1 && random.chance(0.4)) {
+      const [dropped] = table.columns.splice(random.below(table.columns.length), 1);
+      await this.#db.query(`alter table ${table.name} drop column ${quoteIdent(dropped?.name ?? '')}`);
+    } else {
+      const column = this.#column(`added ${(this.#added += 1)}`);
+      const value = random.chance(0.8) ? ` default ${random.pick(column.values)}::${column.type}` : '';
+      await this.#db.query(`alter table ${table.name} add column ${quoteIdent(column.name)} ${column.type}${value}`);
+      table.columns.push(column);
+    }
+  }
+
+  #column(name: string): RandomColumn {
+    const random = this.#random;
+    if (random.chance(0.3)) return { name, type: 'text', values: Array.from({ length: 4 }, (_, i) => `pg_catalog.repeat('${i}', ${random.pick([10, 3000, 9000])})`) };
+    const [type, all] = random.pick(this.#types);
+    const texts = all.filter((text) => text.length < 5000);
+    return random.chance(0.25)
+      ? { name, type: `${type}[]`, values: Array.from({ length: 5 }, () => quoteLiteral(arrayLiteral(random, texts.slice(0, 30), type === 'box' ? ';' : ','))) }
+      : { name, type, values: texts.map(quoteLiteral) };
   }
 
   /** One transaction over some of the tables. Statements that break a rule (a key that exists) are taken back by a savepoint. */

@@ -27,7 +27,7 @@ async function proveOne(scenario: Scenario, random: Random): Promise<void> {
   let running = false;
   for (let round = random.between(2, 5); round > 0; round--) {
     if (!running && random.chance(0.7)) await scenario.up().then(() => (running = true));
-    for (let n = random.between(3, 25); n > 0; n--) await database.transaction();
+    for (let n = random.between(3, 25); n > 0; n--) await (random.chance(0.05) ? database.alter() : database.transaction());
     if (running && random.chance(0.4)) await scenario.caughtUp();
     if (running && random.chance(0.6)) await scenario.stop().then(() => (running = false));
   }

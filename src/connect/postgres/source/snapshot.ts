@@ -82,6 +82,8 @@ export class PostgresSnapshot implements Snapshot {
           where, cause: error, hint: `grant usage on schema ${quoteIdent(relation.schema)} to ${user}; grant select on ${quoteTable(relation)} to ${user};`,
         });
       }
+      // A column or the table was dropped: names are looked up as of now, whatever the snapshot sees.
+      if (error instanceof PgError && ['42703', '42P01'].includes(error.code)) throw this.#changed(relation, error.message);
       throw describePgError(error, where);
     }
   }
@@ -97,9 +99,12 @@ export class PostgresSnapshot implements Snapshot {
          where c.relkind = 'r' and pg_catalog.pg_relation_filenode(c.oid) is distinct from c.relfilenode)::text as changed`,
       [String(relation.oid), String(this.isPartitioned(relation))],
     );
-    if (row?.changed !== 'true') return;
-    throw new MillraceError('SERVER_ERROR', `${tableAddress(relation)} was truncated or rewritten while its snapshot was read`, {
-      retriable: true, where: this.#connection.where, detail: 'the server shows it empty to older snapshots', hint: 'nothing: it is read again from a newer one',
+    if (row?.changed === 'true') throw this.#changed(relation, 'it was truncated or rewritten, and the server shows it empty to older snapshots');
+  }
+
+  #changed(relation: Relation, detail: string): MillraceError {
+    return new MillraceError('SERVER_ERROR', `${tableAddress(relation)} changed while its snapshot was read`, {
+      retriable: true, where: this.#connection.where, detail, hint: 'nothing: it is read again from a newer one',
     });
   }
 
