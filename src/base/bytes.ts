@@ -1,6 +1,29 @@
 // Growing and reading byte buffers, big-endian as in PostgreSQL's protocols.
 import { assert } from './assert.ts';
 
+let lastMemory: ArrayBufferLike | undefined;
+let lastView: DataView;
+
+/** A view of the whole memory that a buffer lies in. It reads and writes 64 bits many times faster than Buffer, which puts them together from halves. */
+function memoryOf(bytes: Buffer): DataView {
+  if (bytes.buffer !== lastMemory) {
+    lastMemory = bytes.buffer;
+    lastView = new DataView(lastMemory);
+  }
+  return lastView;
+}
+
+/** Eight bytes of a buffer, big-endian. Throws RangeError when they are not all there. */
+export function readU64(bytes: Buffer, at: number): bigint {
+  if (at < 0 || at + 8 > bytes.length) throw new RangeError(`8 bytes wanted at ${at} of ${bytes.length}`);
+  return memoryOf(bytes).getBigUint64(bytes.byteOffset + at);
+}
+
+/** As readU64, with a sign. */
+export function readI64(bytes: Buffer, at: number): bigint {
+  return BigInt.asIntN(64, readU64(bytes, at));
+}
+
 /** A buffer that grows by doubling. `take()` hands out what was written and starts a new one. */
 export class ByteWriter {
   #buffer: Buffer;
@@ -57,13 +80,19 @@ export class ByteWriter {
 
   i64(value: bigint): this {
     this.reserve(8);
-    this.#length = this.#buffer.writeBigInt64BE(value, this.#length);
+    if (BigInt.asIntN(64, value) !== value) throw new RangeError(`${value} does not fit into 64 bits`);
+    const at = this.#buffer.byteOffset + this.#length;
+    memoryOf(this.#buffer).setBigInt64(at, value);
+    this.#length += 8;
     return this;
   }
 
   u64(value: bigint): this {
     this.reserve(8);
-    this.#length = this.#buffer.writeBigUInt64BE(value, this.#length);
+    if (BigInt.asUintN(64, value) !== value) throw new RangeError(`${value} does not fit into 64 bits without a sign`);
+    const at = this.#buffer.byteOffset + this.#length;
+    memoryOf(this.#buffer).setBigUint64(at, value);
+    this.#length += 8;
     return this;
   }
 
@@ -182,13 +211,13 @@ export class ByteReader {
   }
 
   i64(): bigint {
-    const value = this.bytes.readBigInt64BE(this.at);
+    const value = readI64(this.bytes, this.at);
     this.at += 8;
     return value;
   }
 
   u64(): bigint {
-    const value = this.bytes.readBigUInt64BE(this.at);
+    const value = readU64(this.bytes, this.at);
     this.at += 8;
     return value;
   }

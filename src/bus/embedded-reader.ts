@@ -38,6 +38,11 @@ export class EmbeddedReader implements StreamReader {
     this.#ordinal = ordinal;
   }
 
+  /** The frame that it reads next. */
+  get ordinal(): number {
+    return this.#ordinal;
+  }
+
   async next(wait: boolean): Promise<Run | undefined> {
     const host = this.#host;
     for (;;) {

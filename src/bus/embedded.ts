@@ -186,10 +186,12 @@ export class EmbeddedStream implements ChangeStream {
     const entry = { run: run as Run, ordinal, bytes: run ? runBytes(run) : 64 };
     this.#recent.push(entry);
     this.#recentBytes += entry.bytes;
-    // What is not in its file yet must stay: nobody could read it elsewhere. The queue's own limit bounds that part.
-    while (this.#recentBytes > this.#memoryBytesMax) {
+    const passed = this.#passedOrdinal();
+    for (;;) {
       const oldest = this.#recent[this.#recentFrom];
+      // What is not in its file yet must stay: nobody could read it elsewhere. The queue's own limit bounds that part.
       if (!oldest || oldest.ordinal >= this.#log.writtenOrdinal) break;
+      if (this.#recentBytes <= this.#memoryBytesMax && oldest.ordinal >= passed) break;
       this.#recent[this.#recentFrom++] = undefined;
       this.#recentBytes -= oldest.bytes;
     }
@@ -197,6 +199,13 @@ export class EmbeddedStream implements ChangeStream {
       this.#recent = this.#recent.slice(this.#recentFrom);
       this.#recentFrom = 0;
     }
+  }
+
+  /** All readers have read what lies before this ordinal. */
+  #passedOrdinal(): number {
+    let least = this.#readers.size === 0 ? 0 : Number.POSITIVE_INFINITY;
+    for (const reader of this.#readers) least = Math.min(least, reader.ordinal);
+    return least;
   }
 
   #recentAt(ordinal: number): Run | undefined {

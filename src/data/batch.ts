@@ -64,11 +64,13 @@ export class BatchBuilder {
   #afterEnds = new Uint32Array(17);
   #beforeEnds = new Uint32Array(17);
 
-  constructor(relation: Relation, formats: Uint8Array = new Uint8Array(relation.columns.length)) {
+  /** @param like A batch of about the expected size. */
+  constructor(relation: Relation, formats: Uint8Array = new Uint8Array(relation.columns.length), like?: BatchBuilder) {
     this.relation = relation;
     this.formats = formats;
-    this.after = new ByteWriter(1024);
-    this.before = new ByteWriter(64);
+    this.after = new ByteWriter(like ? sizeFor(like.after.length) : 1024);
+    this.before = new ByteWriter(like ? sizeFor(like.before.length) : 64);
+    if (like && like.count > 16) this.#size(sizeFor(like.count));
   }
 
   get count(): number {
@@ -109,7 +111,10 @@ export class BatchBuilder {
   }
 
   #grow(): void {
-    const size = this.#ops.length * 2;
+    this.#size(this.#ops.length * 2);
+  }
+
+  #size(size: number): void {
     const bytes = (old: Uint8Array): Uint8Array<ArrayBuffer> => {
       const out = new Uint8Array(size);
       out.set(old);
@@ -128,3 +133,6 @@ export class BatchBuilder {
     this.#beforeEnds = words(this.#beforeEnds, size + 1);
   }
 }
+
+/** An eighth more, so that a batch that is a little larger need not grow. */
+const sizeFor = (used: number): number => 64 + used + (used >> 3);

@@ -5,6 +5,8 @@ import { asPosition, type Position } from './position.ts';
 import type { Relation } from './relation.ts';
 import type { Run, Transaction, Truncate } from './run.ts';
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 interface OpenTransaction {
   xid: number;
   commit: Position;
@@ -16,7 +18,9 @@ export class RunBuilder {
   readonly #emit: (run: Run) => void;
   readonly #openBytesMax: number;
   #batches = new Map<number, BatchBuilder>();
-  #transactions: Transaction[] = [];
+  /** The batches of the run before, for their sizes. */
+  #before = new Map<number, BatchBuilder>();
+  #transactions: Writable<Transaction>[] = [];
   #open: OpenTransaction | undefined;
   #position: Position;
   #seq = 0;
@@ -61,7 +65,7 @@ export class RunBuilder {
       this.flush();
       builder = undefined;
     }
-    if (!builder) this.#batches.set(relation.oid, (builder = new BatchBuilder(relation, likelyFormats(relation))));
+    if (!builder) this.#batches.set(relation.oid, (builder = new BatchBuilder(relation, likelyFormats(relation), this.#before.get(relation.oid))));
     this.#lastBuilder = builder;
     this.#bytesClosed = 0;
     for (const other of this.#batches.values()) if (other !== builder) this.#bytesClosed += other.bytes;
@@ -85,7 +89,7 @@ export class RunBuilder {
   commit(end: Position): void {
     const last = this.#transactions.at(-1);
     assert(this.#open && last, 'a commit without a transaction');
-    this.#transactions[this.#transactions.length - 1] = { ...last, end };
+    last.end = end;
     this.#open = undefined;
     this.#position = end;
   }
@@ -110,6 +114,7 @@ export class RunBuilder {
       open: this.#open !== undefined,
       position: this.#position,
     };
+    this.#before = this.#batches;
     this.#batches = new Map();
     this.#transactions = [];
     this.#lastBuilder = undefined;

@@ -16,6 +16,9 @@ interface Item {
   readonly nextOrdinal: number;
 }
 
+/** A few frames wait this long for more: readers near the end have them from memory, and nothing was promised of them before a `sync`. */
+const lingerMs = 50;
+const lingerBytesMax = 256 << 10;
 const writeBytesMax = 4 << 20;
 const writeChunksMax = 1000; // IOV_MAX is 1024
 const unsyncedBytesMax = 16 << 20;
@@ -38,6 +41,7 @@ export class LogWriter {
   #closing = false;
   #closed = false;
   #pause = new AbortController();
+  #linger = new AbortController();
   readonly #changed = new Set<() => void>();
   /** Ordinal behind the last frame that is in its file. */
   writtenOrdinal: number;
@@ -62,6 +66,7 @@ export class LogWriter {
     assert(!this.#closing, 'append to a closed log');
     this.#items.push(item);
     this.#queuedBytes += item.size;
+    if (this.#queuedBytes > lingerBytesMax) this.#linger.abort();
     this.#start();
   }
 
@@ -73,6 +78,7 @@ export class LogWriter {
   /** Resolves when everything before this ordinal is durable. While the disk fails it waits. */
   async sync(ordinal: number): Promise<void> {
     this.#syncWanted = Math.max(this.#syncWanted, ordinal);
+    this.#linger.abort();
     if (this.durableOrdinal < ordinal) this.#start();
     while (this.durableOrdinal < ordinal) {
       if (this.#closed) throw new MillraceError('LOG_DISK', 'the log was closed before it could be written', { cause: this.failure });
@@ -85,6 +91,7 @@ export class LogWriter {
     this.#closing = true;
     this.#syncWanted = ordinal;
     this.#pause.abort();
+    this.#linger.abort();
     this.#start();
     while (this.#running) await this.#change();
     this.#closed = true;
@@ -99,6 +106,7 @@ export class LogWriter {
     this.#writtenCount = 0;
     this.#syncWanted = 0;
     this.#pause.abort();
+    this.#linger.abort();
     while (this.#running) await this.#change();
     this.#pause = new AbortController();
     await this.#release();
@@ -132,8 +140,12 @@ export class LogWriter {
   }
 
   async #run(): Promise<void> {
-    // Frames that are appended in the same turn of the event loop share one write.
-    await Promise.resolve();
+    // Frames that come soon after each other share one write.
+    if (this.#closing || this.#syncWanted > this.durableOrdinal) await Promise.resolve();
+    else {
+      this.#linger = new AbortController();
+      await this.#clock.sleep(lingerMs, this.#linger.signal);
+    }
     while (this.#hasWork) {
       try {
         if (this.#writtenCount < this.#items.length) await this.#write();

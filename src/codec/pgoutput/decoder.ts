@@ -1,6 +1,6 @@
 // PostgreSQL's logical replication messages (plugin pgoutput, protocol version 1, text or binary values) → runs.
 // Format: PostgreSQL documentation, "Logical Replication Message Formats". A binary tuple becomes our tuple by leaving out one byte a field.
-import { ByteReader, type ByteWriter, MillraceError } from '../../base/index.ts';
+import { ByteReader, type ByteWriter, MillraceError, readI64, readU64 } from '../../base/index.ts';
 import { asPosition, type BatchBuilder, Before, Format, Op, type Relation, type RunBuilder } from '../../data/index.ts';
 
 /** A Relation message as it came. Types are OIDs that the source's catalog resolves. */
@@ -35,47 +35,50 @@ export class PgoutputDecoder {
     this.#relations.set(relation.oid, relation);
   }
 
-  /** Decodes one message. A Relation message is returned, for the caller to resolve and `define`; all others go into the runs. */
-  decode(message: Buffer): RelationMessage | undefined {
+  /**
+   * Decodes the message that stands in `message` from `from` to the end. A Relation message is returned, for the caller to resolve and
+   * `define`; all others go into the runs.
+   */
+  decode(message: Buffer, from = 0): RelationMessage | undefined {
     try {
-      return this.#decode(message);
+      return this.#decode(message, from);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      throw new MillraceError('PROTOCOL_VIOLATION', `malformed logical replication message "${String.fromCharCode(message[0] ?? 0)}"`, {
+      throw new MillraceError('PROTOCOL_VIOLATION', `malformed logical replication message "${String.fromCharCode(message[from] ?? 0)}"`, {
         detail: error.message, cause: error,
       });
     }
   }
 
-  #decode(message: Buffer): RelationMessage | undefined {
-    const type = message[0];
+  #decode(message: Buffer, from: number): RelationMessage | undefined {
+    const type = message[from];
     if (type === I) {
-      const builder = this.#runs.batch(this.#relation(message.readUInt32BE(1)));
-      expectKind(message, 5, N as number);
-      const at = this.#tuple(message, 6, builder, builder.after, false);
+      const builder = this.#runs.batch(this.#relation(message.readUInt32BE(from + 1)));
+      expectKind(message, from + 5, N as number);
+      const at = this.#tuple(message, from + 6, builder, builder.after, false);
       expectEnd(message, at);
       builder.add(Op.insert, this.#runs.nextSeq(), Before.none, false);
       this.#runs.rowAdded();
-    } else if (type === U) this.#update(message);
+    } else if (type === U) this.#update(message, from);
     else if (type === D) {
-      const builder = this.#runs.batch(this.#relation(message.readUInt32BE(1)));
-      const kind = message[5];
+      const builder = this.#runs.batch(this.#relation(message.readUInt32BE(from + 1)));
+      const kind = message[from + 5];
       if (kind !== K && kind !== O) throw new RangeError('a delete without its old row');
-      expectEnd(message, this.#tuple(message, 6, builder, builder.before, false));
+      expectEnd(message, this.#tuple(message, from + 6, builder, builder.before, false));
       builder.add(Op.delete, this.#runs.nextSeq(), kind === O ? Before.full : Before.key, false);
       this.#runs.rowAdded();
     } else if (type === B) {
       if (this.#runs.inTransaction) throw new RangeError('a transaction begins inside another');
-      this.#runs.begin(message.readUInt32BE(17), asPosition(message.readBigUInt64BE(1)), message.readBigInt64BE(9) + EPOCH_2000_US);
+      this.#runs.begin(message.readUInt32BE(from + 17), asPosition(readU64(message, from + 1)), readI64(message, from + 9) + EPOCH_2000_US);
     } else if (type === C) {
       if (!this.#runs.inTransaction) throw new RangeError('a commit without its beginning');
-      this.#runs.commit(asPosition(message.readBigUInt64BE(10)));
-    } else if (type === R) return readRelation(message);
+      this.#runs.commit(asPosition(readU64(message, from + 10)));
+    } else if (type === R) return readRelation(message, from);
     else if (type === T) {
-      const count = message.readInt32BE(1);
-      const options = message.readUInt8(5);
+      const count = message.readInt32BE(from + 1);
+      const options = message.readUInt8(from + 5);
       const relations: Relation[] = [];
-      for (let i = 0; i < count; i++) relations.push(this.#relation(message.readUInt32BE(6 + i * 4)));
+      for (let i = 0; i < count; i++) relations.push(this.#relation(message.readUInt32BE(from + 6 + i * 4)));
       this.#inTransaction();
       this.#runs.truncate({ relations, cascade: (options & 1) !== 0, restartIdentity: (options & 2) !== 0 });
     }
@@ -94,14 +97,14 @@ export class PgoutputDecoder {
     if (!this.#runs.inTransaction) throw new RangeError('a change outside of a transaction');
   }
 
-  #update(message: Buffer): void {
-    const builder = this.#runs.batch(this.#relation(message.readUInt32BE(1)));
-    const kind = message[5];
+  #update(message: Buffer, from: number): void {
+    const builder = this.#runs.batch(this.#relation(message.readUInt32BE(from + 1)));
+    const kind = message[from + 5];
     let before: Before = Before.none;
-    let at = 5;
+    let at = from + 5;
     const oldFrom = builder.before.length;
     if (kind === K || kind === O) {
-      at = this.#tuple(message, 6, builder, builder.before, false);
+      at = this.#tuple(message, from + 6, builder, builder.before, false);
       before = kind === O ? Before.full : Before.key;
     }
     expectKind(message, at, N as number);
@@ -206,8 +209,8 @@ function expectEnd(message: Buffer, at: number): void {
   if (at !== message.length) throw new RangeError(`${message.length - at} bytes after the row`);
 }
 
-function readRelation(message: Buffer): RelationMessage {
-  const reader = new ByteReader(message, 1);
+function readRelation(message: Buffer, from: number): RelationMessage {
+  const reader = new ByteReader(message, from + 1);
   const oid = reader.u32();
   // An empty namespace means pg_catalog.
   const schema = reader.cstring() || 'pg_catalog';

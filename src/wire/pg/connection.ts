@@ -31,6 +31,9 @@ interface Request {
   fail(error: Error): void;
 }
 
+/** As much goes out at once, whether the turn is over or not. */
+const flushBytes = 1 << 16;
+
 const code = (letter: string): number => letter.charCodeAt(0);
 const M = {
   authentication: code('R'), parameterStatus: code('S'), keyData: code('K'), ready: code('Z'), error: code('E'), notice: code('N'),
@@ -183,7 +186,7 @@ export class PgConnection {
           this.flush();
           this.#socket.write(bytes);
         }
-        if (this.#out.length > 1 << 16) this.flush();
+        if (this.#out.length > flushBytes) this.flush();
         else this.#flushSoon();
       },
       ready: () => this.drained(),
@@ -261,7 +264,7 @@ export class PgConnection {
     });
   }
 
-  /** Sends what is buffered now; otherwise it goes out at the end of the current turn. */
+  /** Sends what is buffered now; otherwise it goes out when this turn of the event loop is over, in one write. */
   flush(): void {
     this.#flushing = false;
     if (this.#out.length > 0 && !this.#broken) this.#socket.write(this.#out.take());
@@ -269,7 +272,7 @@ export class PgConnection {
 
   /** Resolves when the socket's own buffer is no longer full. */
   async drained(): Promise<void> {
-    this.flush();
+    if (this.#out.length > flushBytes) this.flush();
     while (this.#socket.writableNeedDrain && !this.#broken) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
@@ -316,7 +319,7 @@ export class PgConnection {
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    queueMicrotask(() => this.flush());
+    setImmediate(() => this.flush());
   }
 
   #message(type: number, body: Buffer): void {

@@ -1,5 +1,5 @@
 // The replication stream: START_REPLICATION, messages into runs, keepalives, acknowledgements.
-import { type Clock, crashPoint, type Logger, MillraceError } from '../../../base/index.ts';
+import { type Clock, crashPoint, type Logger, MillraceError, readI64 } from '../../../base/index.ts';
 import { PgoutputDecoder, type RelationMessage } from '../../../codec/index.ts';
 import { asLsn, formatLsn, type Lsn, type Position, quoteIdent, quoteLiteral, RunBuilder, type Relation } from '../../../data/index.ts';
 import type { RunSink } from '../../../flow/index.ts';
@@ -17,6 +17,8 @@ const runBytesMax = 1 << 20;
 /** Runs follow each other no faster than this, so that small transactions share the costs of a run. */
 const runEveryMs = 1;
 const lingerMsMax = 20;
+/** How often the position moves on without transactions. */
+const idleEveryMs = 20;
 
 /** Changes that are late already may become a little later, in larger runs: by a tenth of their age. */
 const lingerMs = (ageMs: number): number => Math.min(lingerMsMax, ageMs / 10);
@@ -67,8 +69,8 @@ class Stream {
   /** Messages that arrived while one of them waits for the catalog or the sink for room. */
   readonly #waiting: Buffer[] = [];
   #blocked = false;
-  /** Will end the run; `due` when it came in the middle of a transaction, whose commit then ends it. */
-  #flush: NodeJS.Timeout | undefined;
+  /** Takes back the end of the run that is planned. `due`: it came in the middle of a transaction, whose commit then ends the run. */
+  #flush: (() => void) | undefined;
   #due = false;
   /** The connection is gone: what still waits here is sent again to the next stream, so it must not reach the sink twice. */
   #ended = false;
@@ -80,6 +82,7 @@ class Stream {
   #position: Position;
   /** The source had nothing more up to here. */
   #idleTo: Lsn = asLsn(0n);
+  #idle: NodeJS.Timeout | undefined;
   #fail: (error: unknown) => void = () => undefined;
   readonly failed: Promise<never>;
 
@@ -132,7 +135,7 @@ class Stream {
   #handle(body: Buffer): void {
     const kind = body[0];
     if (kind === XLOG_DATA) {
-      const message = this.#decoder.decode(body.subarray(25));
+      const message = this.#decoder.decode(body, 25);
       if (message) {
         const relation = this.#options.relation(message);
         if (relation instanceof Promise) this.#block(relation.then((resolved) => this.#decoder.define(resolved)));
@@ -154,7 +157,7 @@ class Stream {
     if (this.#due || this.#runs.bytes > runBytesMax) this.#emit();
     else if (!this.#flush) {
       // Both times are the server's, so that its clock need not be right.
-      const ageUs = body.readBigInt64BE(17) + epoch2000Us - this.#runs.committedUs;
+      const ageUs = readI64(body, 17) + epoch2000Us - this.#runs.committedUs;
       this.#emitSoon(lingerMs(Number(ageUs) / 1000));
     }
   }
@@ -162,24 +165,28 @@ class Stream {
   /** Ends the run after this turn's messages at the earliest. */
   #emitSoon(afterMs: number): void {
     if (this.#flush || this.#ended) return;
-    const sinceMs = this.#options.clock.monotonic() - this.#emittedAtMs;
-    this.#flush = setTimeout(() => {
+    const waitMs = Math.max(afterMs, runEveryMs - (this.#options.clock.monotonic() - this.#emittedAtMs));
+    const work = (): void => {
       this.#flush = undefined;
       if (this.#runs.inTransaction) this.#due = true;
       else this.#guard(() => this.#emit());
-    }, Math.max(afterMs, runEveryMs - sinceMs, 0));
+    };
+    // A timer takes a millisecond at least.
+    if (waitMs < 0.5) {
+      const immediate = setImmediate(work);
+      this.#flush = () => clearImmediate(immediate);
+    } else {
+      const timer = setTimeout(work, waitMs);
+      this.#flush = () => clearTimeout(timer);
+    }
   }
 
   #emit(): void {
-    clearTimeout(this.#flush);
+    this.#flush?.();
     this.#flush = undefined;
     this.#due = false;
     this.#emittedAtMs = this.#options.clock.monotonic();
     this.#runs.flush();
-    if (this.#idleTo > this.#position) {
-      this.#position = this.#idleTo;
-      this.#sink.run({ transactions: [], batches: [], open: false, position: this.#idleTo });
-    }
     this.#waitForRoom();
   }
 
@@ -188,17 +195,29 @@ class Stream {
     this.#block(this.#sink.ready());
   }
 
-  /** The source is idle up to `walEnd`: nothing that a consumer needs lies before it. */
+  /** The source is idle up to `walEnd`: nothing that a consumer needs lies before it. A busy one is so between any two transactions. */
   #moveOn(walEnd: Lsn): void {
     if (this.#runs.inTransaction || walEnd <= this.#position) return;
     this.#idleTo = walEnd;
-    this.#emitSoon(0);
+    this.#idle ??= setTimeout(() => {
+      this.#idle = undefined;
+      this.#guard(() => this.#emitIdle());
+    }, idleEveryMs);
+  }
+
+  #emitIdle(): void {
+    if (this.#runs.inTransaction || this.#ended) return;
+    this.#emit();
+    if (this.#idleTo <= this.#position) return;
+    this.#position = this.#idleTo;
+    this.#sink.run({ transactions: [], batches: [], open: false, position: this.#idleTo });
   }
 
   /** Nothing is given out from now on. */
   end(): void {
     this.#ended = true;
-    clearTimeout(this.#flush);
+    this.#flush?.();
+    clearTimeout(this.#idle);
   }
 
   /** Holds back messages until the promise settles. */
