@@ -65,7 +65,7 @@ async function write(source: PgConnection, first: number, count: number): Promis
   return committed;
 }
 
-/** When each row became visible, asked for every half millisecond. */
+/** When each row became visible, asked for every millisecond; more often would take the processor from what is measured. */
 async function watch(target: PgConnection, first: number, count: number): Promise<Float64Array> {
   const times = new Float64Array(count);
   let next = 0;
@@ -75,9 +75,7 @@ async function watch(target: PgConnection, first: number, count: number): Promis
     const at = performance.now();
     const newest = Number((rows[0]?.[0] ?? '').toString()) - first;
     while (next <= newest && next < count) times[next++] = at;
-    const pause = at + 0.5;
-    do await new Promise((resolve) => setImmediate(resolve));
-    while (performance.now() < pause);
+    await sleep(1);
   }
   await poller.close();
   return times;

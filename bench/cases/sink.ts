@@ -19,7 +19,9 @@ export async function run({ quick }: BenchOptions, report: Report): Promise<void
   try {
     await changesTable(db);
     await db.query('create table original as select * from changes');
-    const [relation] = await readRelations(db, [parseTablePattern('public.changes') as TablePattern]);
+    const reader = await PgConnection.connect(parsePgUrl(cluster.url())); // its own: reading the catalog sets the search path
+    const [relation] = await readRelations(reader, [parseTablePattern('public.changes') as TablePattern]);
+    await reader.close();
     if (!relation) throw new Error('no relation');
     const rows = quick ? 100_000 : 200_000;
     const tries = quick ? 2 : 3;
