@@ -97,7 +97,7 @@ test('a failure before a letter is met is told as what it is', async () => {
 });
 
 test('a foreign key that comes later counts as soon as something fails', async () => {
-  let nowMs = 0;
+  const nowMs = 0;
   const clock = { now: () => nowMs, monotonic: () => nowMs, sleep: async () => undefined };
   const bench = await sinkBench(cluster, `create role late login; do $$ begin execute format('grant create on database %I to late', current_database()); end $$;
     create table parents (id int primary key); create table children (id int primary key, parent int, note text); grant all on parents, children to late`, { user: 'late', clock });

@@ -33,6 +33,9 @@ export interface LoadedTable {
 /** Rows are sent in pieces of about this size; after each one the server's answer is awaited, which bounds the memory of both sides. */
 const pieceBytes = 4 << 20;
 
+/** How often a load looks whether another one into the same table has ended. */
+const turnEveryMs = 100;
+
 const remember = `insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows)
   values ($1, $2, $3, $4, 'done', $5, $6::int8) on conflict (consumer, source, source_table, target_table) do update
   set state = 'done', snapshot_position = excluded.snapshot_position, rows = excluded.rows, updated_at = pg_catalog.now()`;
@@ -59,6 +62,10 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
   const { consumer } = fence;
   const layouts = new Layouts();
   session.begin();
+  if (!(await waitForTurn(session, consumer, load, signal))) {
+    await session.rollback();
+    return { rows: 0, deadLetters: 0 };
+  }
   const fresh = await makeRoom(session, consumer, user, load);
   await deferReferences(session, load.target);
   let rows = 0;
@@ -112,6 +119,18 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
   if ((await outcome)[0]?.tag !== 'COMMIT') throw new MillraceError('TARGET_BUSY', `the load of ${tableAddress(load.target)} was rolled back`);
   crashPoint('snapshot.after-commit');
   return { rows, deadLetters };
+}
+
+/** Loads of one target table go one after the other, so that each knows what the others have brought. False: aborted while waiting. */
+async function waitForTurn({ connection }: Session, consumer: string, { target }: Load, signal: AbortSignal): Promise<boolean> {
+  while (!signal.aborted) {
+    const [row] = await connection.rows<{ ours: string }>('select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))::text as ours', [
+      `millrace load ${consumer} ${tableAddress(target)}`,
+    ]);
+    if (row?.ours === 'true') return true;
+    await new Promise((resolve) => setTimeout(resolve, turnEveryMs));
+  }
+  return false;
 }
 
 /** Whether the table is empty now, so that rows can be COPYed straight into it. */
