@@ -24,6 +24,10 @@ export interface ReplicaOptions {
   countLetters(): Promise<number>;
 }
 
+/** Letters are counted together after commits, and as often as this while there are any. */
+const recountAfterMs = 200;
+const recountEveryMs = 5000;
+
 export type ReplicaCondition =
   | { readonly state: 'starting' | 'snapshot' | 'streaming' | 'paused' | 'stopped'; readonly reason?: string }
   | { readonly state: 'retrying' | 'failed'; readonly error: MillraceError };
@@ -113,6 +117,9 @@ export class Replica {
   hold(source: string, position: Position | 'now', ms: number): Promise<void> {
     const part = this.#parts.get(source);
     if (!part) throw new MillraceError('NAME_UNKNOWN', `replica "${this.name}" does not take from "${source}"`);
+    if (this.#paused || this.#trouble?.state === 'failed') {
+      return Promise.reject(new MillraceError('VERIFY_IMPOSSIBLE', `replica "${this.name}" is ${this.condition.state}`, { hint: `run \`millrace resume ${this.name}\`` }));
+    }
     return part.hold(position, ms);
   }
 
@@ -166,14 +173,36 @@ export class Replica {
     return turn;
   }
 
-  #recounting = false;
+  #lettersChanged = false;
+  #lettersWatched = false;
+  #lettersWake = new AbortController();
 
-  /** Brings the count of open letters up to date, at most once a second; a failure shows elsewhere. */
+  /** A commit may have changed the number of open letters. */
   #recountLetters(): void {
-    if (this.#recounting) return;
-    this.#recounting = true;
+    this.#lettersChanged = true;
+    this.#lettersWake.abort();
+    if (!this.#lettersWatched) void this.#watchLetters();
+  }
+
+  /** Counts soon after commits that may have changed the number, and now and then while there are letters: people replay and drop them elsewhere. */
+  async #watchLetters(): Promise<void> {
     const { countLetters, clock } = this.#options;
-    void clock.sleep(200, this.#stopping.signal).then(countLetters).then((count) => (this.deadLetters = count), () => undefined).finally(() => (this.#recounting = false));
+    const stopped = this.#stopping.signal;
+    this.#lettersWatched = true;
+    while (!stopped.aborted && (this.#lettersChanged || this.deadLetters > 0)) {
+      this.#lettersWake = new AbortController();
+      if (this.#lettersChanged) await clock.sleep(recountAfterMs, stopped);
+      else await clock.sleep(recountEveryMs, AbortSignal.any([stopped, this.#lettersWake.signal]));
+      this.#lettersChanged = false;
+      try {
+        if (!stopped.aborted) this.deadLetters = await countLetters();
+      } catch {
+        // That the target is away shows elsewhere.
+        await clock.sleep(recountEveryMs, stopped);
+        this.#lettersChanged = true;
+      }
+    }
+    this.#lettersWatched = false;
   }
 
   async #prepare(routes: Routes): Promise<void> {
@@ -228,6 +257,7 @@ export class Replica {
     try {
       const positions = await connected.target.open();
       this.deadLetters = await countLetters();
+      if (this.deadLetters > 0) this.#recountLetters();
       this.#trouble = undefined;
       const running = [...this.#parts.values()].map(async (part) => {
         try {
