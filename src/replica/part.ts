@@ -82,14 +82,18 @@ export class Part {
 
   /**
    * Stops behind the last transaction that ends at or before `position` ('now': after the epoch that is being applied) and resolves when it
-   * stands there; rejects when it is past it. A hold takes the place of an earlier one, so that one can stand still first and go to an exact
-   * position then.
+   * stands there; rejects when it is past it, or does not stream within `ms`. A hold at a position takes the place of the earlier one, so that
+   * one can stand still first and go to an exact position then; 'now' is refused while somebody else holds it.
    */
-  hold(position: Position | 'now', ms: number): Promise<void> {
+  async hold(position: Position | 'now', ms: number): Promise<void> {
+    const { clock, replica } = this.#options;
+    const untilMs = clock.monotonic() + ms;
+    while (!this.#gatherer && clock.monotonic() < untilMs) await clock.sleep(50);
     const { applied } = this.progress;
     const goal = position === 'now' ? asPosition(0n) : position;
-    const idle = new MillraceError('VERIFY_IMPOSSIBLE', `replica "${this.#options.replica}" does not stream from "${this.source}" at the moment`);
-    if (!this.#gatherer) return Promise.reject(idle); // loading, paused, or waiting for a server
+    const idle = new MillraceError('VERIFY_IMPOSSIBLE', `replica "${replica}" does not stream from "${this.source}" at the moment`);
+    if (!this.#gatherer) throw idle;
+    if (position === 'now' && this.#hold) throw new MillraceError('VERIFY_IMPOSSIBLE', `replica "${replica}" stands still for another comparison at the moment`, { hint: 'try again' });
     this.#hold?.broken();
     return new Promise((resolve, reject) => {
       const passed = (at: Position): void => {
@@ -153,10 +157,13 @@ export class Part {
     this.progress.loading.clear();
     const tables = await target.tables(this.source);
     const missing: Relation[] = [];
+    const current = state.relations.flatMap((relation) => routes.for(relation).map((route) => ({ source: tableAddress(relation), target: tableAddress(route.target) })));
+    await target.forgetOthers(this.source, current);
     for (const relation of state.relations) {
       for (const route of routes.for(relation)) {
         const record = tables.find((table) => table.source === tableAddress(relation) && table.target === tableAddress(route.target));
-        if (record?.done) {
+        // Dropped and made again: the stream has nothing of what was in it before it was published.
+        if (record?.done && (record.oid === 0 || record.oid === relation.oid)) {
           this.#snapshots.set(tableAddress(relation), record.snapshotPosition);
           this.progress.snapshotRows.set(tableAddress(relation), record.rows);
         } else if (!missing.includes(relation)) missing.push(relation);

@@ -143,9 +143,14 @@ export class Replica {
           return committed;
         },
         tables: (part) => this.#inTurn('', () => current().target.tables(part)),
+        forgetOthers: (part, tables) => this.#inTurn('', () => current().target.forgetOthers(part, tables)),
         // Of several loads into one table the first one empties it, if need be, and the others add to it.
-        loadRanks: (tables) => current().target.loadRanks(tables),
-        load: (load, signal) => this.#inTurn(tableAddress(load.target), async () => (signal.aborted ? nothing : current().target.load(load, signal))),
+        loadRanks: (tables) => this.#inTurn('', () => current().target.loadRanks(tables)),
+        load: async (load, signal) => {
+          const committed = await this.#inTurn(tableAddress(load.target), async () => (signal.aborted ? nothing : current().target.load(load, signal)));
+          if (committed.deadLetters > 0 || this.deadLetters > 0) this.#recountLetters();
+          return committed;
+        },
         close: () => current().target.close(),
       };
       this.#parts.set(

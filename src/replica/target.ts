@@ -10,11 +10,14 @@ export interface LoadedTable {
   readonly done: boolean;
   readonly snapshotPosition: Position;
   readonly rows: number;
+  /** The OID that the source's table had; 0 unknown. */
+  readonly oid: number;
 }
 
 export interface Load {
   readonly part: string;
-  readonly from: TableName;
+  /** `oid` tells a table from another one that has taken its name later. */
+  readonly from: TableName & { readonly oid?: number };
   readonly target: TargetTable;
   /** Where the snapshot stands in the stream. */
   readonly position: Position;
@@ -23,6 +26,8 @@ export interface Load {
 
 export interface ReplicaTarget extends TransactionalSink<TableStep> {
   tables(part: string): Promise<readonly LoadedTable[]>;
+  /** Forgets the loads of a source's tables that are not among these: nobody follows their changes now, so that they are to be read anew later. */
+  forgetOthers(part: string, current: readonly { readonly source: string; readonly target: string }[]): Promise<void>;
   /** Target table → number; tables with smaller ones are loaded first, since others refer to them. One that is not in it may come at any time. */
   loadRanks(tables: readonly TableName[]): Promise<ReadonlyMap<string, number>>;
   /** Fills a table from a snapshot in one transaction, together with the note that it is done. An aborted signal rolls it back. */

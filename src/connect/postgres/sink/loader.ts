@@ -14,7 +14,8 @@ import type { Session } from './session.ts';
 
 export interface Load {
   readonly part: string;
-  readonly from: TableName;
+  /** `oid` tells a table from another one that has taken its name later. */
+  readonly from: TableName & { readonly oid?: number };
   readonly target: TargetTable;
   /** Where the snapshot stands in the stream. */
   readonly position: Position;
@@ -28,17 +29,16 @@ export interface LoadedTable {
   readonly done: boolean;
   readonly snapshotPosition: Position;
   readonly rows: number;
+  /** The OID that the source's table had; 0 unknown. */
+  readonly oid: number;
 }
 
 /** Rows are sent in pieces of about this size; after each one the server's answer is awaited, which bounds the memory of both sides. */
 const pieceBytes = 4 << 20;
 
-/** How often a load looks whether another one into the same table has ended. */
-const turnEveryMs = 100;
-
-const remember = `insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows)
-  values ($1, $2, $3, $4, 'done', $5, $6::int8) on conflict (consumer, source, source_table, target_table) do update
-  set state = 'done', snapshot_position = excluded.snapshot_position, rows = excluded.rows, updated_at = pg_catalog.now()`;
+const remember = `insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows, version)
+  values ($1, $2, $3, $4, 'done', $5, $6::int8, $7) on conflict (consumer, source, source_table, target_table) do update
+  set state = 'done', snapshot_position = excluded.snapshot_position, rows = excluded.rows, version = excluded.version, updated_at = pg_catalog.now()`;
 
 export interface LoadContext {
   readonly session: Session;
@@ -48,7 +48,7 @@ export interface LoadContext {
   readonly user: string;
 }
 
-/** Loads and commits; an aborted signal rolls back and returns zero rows. On any error nothing stays. */
+/** Loads and commits; loads into one table must not run at the same time. An aborted signal rolls back and returns zero rows. On any error nothing stays. */
 export async function loadTable(context: LoadContext, load: Load, signal: AbortSignal): Promise<Committed> {
   try {
     return await fill(context, load, signal);
@@ -62,10 +62,6 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
   const { consumer } = fence;
   const layouts = new Layouts();
   session.begin();
-  if (!(await waitForTurn(session, consumer, load, signal))) {
-    await session.rollback();
-    return { rows: 0, deadLetters: 0 };
-  }
   const fresh = await makeRoom(session, consumer, user, load);
   await deferReferences(session, load.target);
   let rows = 0;
@@ -108,7 +104,7 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
     return { rows: 0, deadLetters: 0 };
   }
   await apply(piece);
-  const params = text(consumer, load.part, tableAddress(load.from), tableAddress(load.target), formatLsn(load.position), String(rows));
+  const params = text(consumer, load.part, tableAddress(load.from), tableAddress(load.target), formatLsn(load.position), String(rows), String(load.from.oid ?? 0));
   session.track({ what: 'other', promise: session.execute(remember, params) });
   // The fence is held only now: a successor must not wait for the whole load of a process that lost its connection.
   fence.hold(session);
@@ -119,18 +115,6 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
   if ((await outcome)[0]?.tag !== 'COMMIT') throw new MillraceError('TARGET_BUSY', `the load of ${tableAddress(load.target)} was rolled back`);
   crashPoint('snapshot.after-commit');
   return { rows, deadLetters };
-}
-
-/** Loads of one target table go one after the other, so that each knows what the others have brought. False: aborted while waiting. */
-async function waitForTurn({ connection }: Session, consumer: string, { target }: Load, signal: AbortSignal): Promise<boolean> {
-  while (!signal.aborted) {
-    const [row] = await connection.rows<{ ours: string }>('select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))::text as ours', [
-      `millrace load ${consumer} ${tableAddress(target)}`,
-    ]);
-    if (row?.ours === 'true') return true;
-    await new Promise((resolve) => setTimeout(resolve, turnEveryMs));
-  }
-  return false;
 }
 
 /** Whether the table is empty now, so that rows can be COPYed straight into it. */

@@ -4,7 +4,7 @@ import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableNam
 import type { Committed, ConsumerPosition, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, PgError } from '../../../wire/index.ts';
 import { complete, incomplete, type Mode as ApplyMode, send } from './apply.ts';
-import { Fence, fenced, isFenced } from './fence.ts';
+import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
 import { isolate, isolateOrdered, isRowError, rowMissing, unitsOf } from './isolate.ts';
 import { type Letter, letterOf, orderedLetter, rejected, writeLetter } from './letter-rows.ts';
@@ -102,12 +102,23 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   /** What is remembered of the tables that were loaded for a source. */
   async tables(part: string): Promise<readonly LoadedTable[]> {
     const { connection } = await this.#ready();
-    const rows = await connection.rows<{ source_table: string; target_table: string; state: string; snapshot_position: string | null; rows: string | null }>(
-      'select source_table, target_table, state, snapshot_position, rows::text from millrace.tables where consumer = $1 and source = $2 order by 1, 2', [this.#options.consumer, part],
+    const rows = await connection.rows<{ source_table: string; target_table: string; state: string; snapshot_position: string | null; rows: string | null; version: string | null }>(
+      'select source_table, target_table, state, snapshot_position, rows::text, version from millrace.tables where consumer = $1 and source = $2 order by 1, 2', [this.#options.consumer, part],
     );
     return rows.map((row) => ({
       source: row.source_table, target: row.target_table, done: row.state === 'done', snapshotPosition: parseLsn(row.snapshot_position ?? '0/0'), rows: Number(row.rows ?? 0),
+      oid: Number(row.version ?? 0),
     }));
+  }
+
+  /** Forgets the loads of a source's tables that are not among these: nobody follows their changes now, so that they are to be read anew later. */
+  async forgetOthers(part: string, current: readonly { readonly source: string; readonly target: string }[]): Promise<void> {
+    const session = await this.#ready();
+    await session.execute(
+      `update millrace.tables set state = 'copying', updated_at = pg_catalog.now() where consumer = $1 and source = $2 and state = 'done' and not exists (
+         select from pg_catalog.json_to_recordset($3::json) as c(source text, target text) where c.source = source_table and c.target = target_table)`,
+      text(this.#options.consumer, part, JSON.stringify(current)),
+    );
   }
 
   /** In which order tables are loaded; see loadRanks. */
