@@ -50,14 +50,16 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
   try {
     const tables = new Map<string, readonly TableName[]>();
     for (const source of sources) tables.set(source.name, await source.listTables());
+    const holding = { some: false };
     try {
       // First let it stand where it is: else it would be past the point before the snapshot that gives the point is taken.
-      await hold(running, spec, sources.map((source) => ({ source, position: 'now' })));
+      await hold(running, spec, holding, sources.map((source) => ({ source, position: 'now' })));
       cuts = await Promise.all(sources.map(async (source) => ({ source, snapshot: await source.snapshot(tables.get(source.name) ?? [], signal) })));
-      await hold(running, spec, cuts.map(({ source, snapshot }) => ({ source, position: source.formatPosition(snapshot.position) })));
+      await hold(running, spec, holding, cuts.map(({ source, snapshot }) => ({ source, position: source.formatPosition(snapshot.position) })));
       await target.query(`${textSettings}; begin isolation level repeatable read; select 1 from millrace.positions limit 1`);
     } finally {
-      await running?.release(spec.name);
+      // Not when it is held for somebody else.
+      if (holding.some) await running?.release(spec.name);
     }
     if (!running) for (const cut of cuts) await mustHaveEverything(spec, cut, target);
     const parts: VerifyPart[] = [];
@@ -76,8 +78,14 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
   }
 }
 
-async function hold(running: RunningClient | undefined, spec: ReplicaSpec, where: readonly { source: PostgresSource; position: string }[]): Promise<void> {
-  if (running) await Promise.all(where.map(({ source, position }) => running.hold(spec.name, position, holdMs, source.name)));
+/** Sets `holding.some` when any source of the replica is held for us. */
+async function hold(
+  running: RunningClient | undefined, spec: ReplicaSpec, holding: { some: boolean }, where: readonly { source: PostgresSource; position: string }[],
+): Promise<void> {
+  if (!running) return;
+  const outcomes = await Promise.allSettled(where.map(({ source, position }) => running.hold(spec.name, position, holdMs, source.name)));
+  holding.some ||= outcomes.some((outcome) => outcome.status === 'fulfilled');
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 /** Without a running process: whether the target has everything that lies before the cut. */

@@ -24,6 +24,12 @@ export interface GatherLimits {
 /** Whether a run has a transaction, whole or begun, that does not end at or before `position`. */
 const passes = (run: Run, position: Position): boolean => run.position > position || (run.open && (run.transactions.at(-1)?.commit ?? 0n) >= position);
 
+/** Whether the transaction that a run goes on with ends in it, at or before `position`: then the run can be cut behind it. */
+function endsBefore({ transactions, open }: Run, position: Position): boolean {
+  const [first] = transactions;
+  return first !== undefined && first.end <= position && (transactions.length > 1 || !open);
+}
+
 /** The part of a run up to the transactions that end at or before `position`, as a run that is not open. */
 export function runUpTo(run: Run, position: Position): Run {
   if (!passes(run, position)) return run;
@@ -82,10 +88,10 @@ export class Gatherer {
       }
       let run = whole ? runAfter(read, position) : read;
       if (!run) continue;
-      if (this.hold !== undefined && whole && passes(run, this.hold)) {
+      if (this.hold !== undefined && (whole || endsBefore(run, this.hold)) && passes(run, this.hold)) {
         this.#left = run;
         run = runUpTo(run, this.hold);
-        if (run.position <= position && run.batches.length === 0) break;
+        if (whole && run.position <= position && run.batches.length === 0) break;
       }
       runs.push(run);
       rows += runRows(run);

@@ -1,0 +1,65 @@
+// Epochs never pass a hold, wherever in the runs its place is, and never tear a transaction.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Random, systemClock } from '../base/index.ts';
+import type { StreamReader } from '../bus/index.ts';
+import { asPosition, type Position, type Run, transactionOf } from '../data/index.ts';
+import { RandomRuns } from '../../test/support/random-run.ts';
+import { Gatherer } from './gather.ts';
+
+const limits = { rowsMax: 30, bytesMax: 10_000, lingerRowsMin: 1000, lingerMsMax: 1 };
+
+/** Rows of each transaction, by the place of its commit. */
+function count(runs: readonly Run[], into = new Map<Position, number>()): Map<Position, number> {
+  for (const run of runs) {
+    for (const { commit } of run.transactions) into.set(commit, into.get(commit) ?? 0);
+    for (const batch of run.batches) {
+      for (let row = 0; row < batch.count; row++) {
+        const { commit } = transactionOf(run, batch.seqs[row] as number);
+        into.set(commit, (into.get(commit) ?? 0) + 1);
+      }
+    }
+  }
+  return into;
+}
+
+test('random runs, random places to stand', async () => {
+  const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+  let cuts = 0;
+  for (let round = 0; round < 400; round++) {
+    const random = new Random(seed + round);
+    const source = new RandomRuns(random);
+    const start = source.position;
+    const runs: Run[] = [];
+    while (runs.length < 12 || runs.at(-1)?.open) runs.push(source.next(random.chance(0.5) ? { open: true } : {}));
+    const all = count(runs);
+    const ends = new Map(runs.flatMap(({ transactions }) => transactions.map(({ commit, end }): [Position, Position] => [commit, end])));
+    const hold = random.pick([...ends.values(), start]);
+    const queue = [...runs];
+    const reader: StreamReader = { next: async () => queue.shift(), close: () => undefined };
+    const gatherer = new Gatherer(reader, limits, systemClock, new AbortController().signal);
+    gatherer.hold = hold;
+    const got = new Map<Position, number>();
+    let position = start;
+    for (let held = true; ; ) {
+      const gathered = await gatherer.next(position);
+      if (!gathered) {
+        if (!held || (queue.length === 0 && position < hold)) break;
+        assert.equal(position <= hold, true);
+        const wanted = [...all].filter(([commit]) => (ends.get(commit) as Position) <= hold);
+        assert.deepEqual([...got].filter(([, rows]) => rows > 0), wanted.filter(([, rows]) => rows > 0), `seed ${seed + round}: what is there at the hold`);
+        if (queue.length > 0) cuts += 1;
+        held = false;
+        gatherer.hold = undefined;
+        continue;
+      }
+      assert.equal(gathered.runs.at(-1)?.open, false, `seed ${seed + round}: an epoch ends in the middle of a transaction`);
+      if (held) assert.ok(gathered.position <= hold, `seed ${seed + round}: an epoch passes the hold`);
+      count(gathered.runs, got);
+      position = gathered.position;
+    }
+    assert.deepEqual([...got].filter(([, rows]) => rows > 0), [...all].filter(([, rows]) => rows > 0), `seed ${seed + round}: every row once`);
+    assert.equal(position, asPosition(source.position));
+  }
+  assert.ok(cuts > 50, 'most holds lie inside');
+});

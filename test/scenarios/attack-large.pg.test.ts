@@ -1,0 +1,105 @@
+// Transactions that are cut into open runs: with breaks in between, a TRUNCATE or a new column inside, restarts, and verify beside them.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { loadProject, verify } from '../../src/control/index.ts';
+import { Scenario, connect, until } from '../support/scenario.ts';
+
+let scenario: Scenario;
+before(async () => {
+  scenario = await Scenario.start();
+});
+after(() => scenario.remove());
+
+const tables = `create table big (id int primary key, v text, filler text); alter table big alter filler set storage external;
+  create table small (id int primary key, n int); insert into small select i, 0 from generate_series(1, 50) i`;
+const rows = (from: number, to: number, v: string): string => `insert into big select i, '${v}', repeat('x', 900) from generate_series(${from}, ${to}) i`;
+
+async function proveSame(): Promise<void> {
+  for (const table of ['big', 'small']) {
+    const { source, target } = await scenario.both(table, table, table === 'big' ? 'id, v, md5(filler), length(filler)' : '*');
+    assert.equal(target.length, source.length, table);
+    assert.deepEqual(target, source, table);
+  }
+}
+
+test('a large transaction with a truncate, a new column and key changes inside, beside small ones', async () => {
+  await scenario.fresh();
+  await scenario.db.query(tables);
+  const running = await scenario.up();
+  await running.caughtUp();
+  const other = await connect(scenario.sourceUrl);
+  await scenario.db.query(`begin; ${rows(1, 20000, 'first')}; update small set n = n + 1 where id <= 10`);
+  await other.query('update small set n = n + 1 where id > 10');
+  await scenario.db.query(`truncate big; ${rows(1, 15000, 'second')}; update big set id = -id where id <= 5000; alter table big add column extra int default 7`);
+  await scenario.db.query(`update big set id = -id, extra = 8 where id < -2500; ${rows(30001, 40000, 'third').replace('select i', 'select i').replace('into big', 'into big (id, v, filler)')}; update big set v = 'touched' where id % 3 = 0; commit`);
+  await other.close();
+  await running.caughtUp();
+  await proveSame();
+  assert.equal((await scenario.copy.rows<{ n: string }>('select count(*)::text as n from big where extra = 7 and id > 30000'))[0]?.n, '10000');
+  await scenario.stop();
+});
+
+test('the connection breaks inside large transactions, the replica pauses in between, and it is verified at once', async () => {
+  await scenario.fresh();
+  await scenario.db.query(tables);
+  const running = await scenario.up();
+  await running.caughtUp();
+  const seen = new Set<string>();
+  let busy = true;
+  const watch = (async () => {
+    while (busy) seen.add((await scenario.copy.rows<{ n: string }>('select (count(*) % 12000)::text as n from big'))[0]?.n ?? '');
+  })();
+  const breaks = (async () => {
+    const admin = await connect(scenario.source.url());
+    for (let n = 0; busy; n++) {
+      await new Promise((resolve) => setTimeout(resolve, 130 + (n % 5) * 60));
+      await admin.query("select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = 'millrace_shop'");
+      if (n % 3 === 2) {
+        await running.pause('warehouse');
+        await running.resume('warehouse');
+      }
+    }
+    await admin.close();
+  })();
+  for (let n = 0; n < 6; n++) await scenario.db.query(`begin; ${rows(n * 12000, n * 12000 + 11999, `t${n}`)}; update small set n = n + 1; commit`);
+  await until(() => running.status().replicas['warehouse']?.state === 'streaming', 20_000);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  busy = false;
+  await Promise.all([watch, breaks]);
+  await running.caughtUp();
+  assert.deepEqual([...seen], ['0'], 'a part of a transaction was visible');
+  await proveSame();
+});
+
+test('verify beside large and small transactions finds them equal, again and again', async () => {
+  await scenario.fresh();
+  await scenario.db.query(tables);
+  const { child, outcome } = scenario.millrace(['up']);
+  await until(async () => (await scenario.copy.rows<{ there: string }>("select (to_regclass('public.small') is not null)::text as there"))[0]?.there === 'true');
+  const other = await connect(scenario.sourceUrl);
+  let busy = true;
+  const small = (async () => {
+    while (busy) await other.query('update small set n = n + 1 where id = 1 + (random() * 49)::int');
+  })();
+  const large = (async () => {
+    for (let n = 0; busy; n++) await scenario.db.query(`begin; ${rows(n * 9000, n * 9000 + 8999, `t${n}`)}; delete from big where id < ${n * 9000 - 5000}; commit; select pg_sleep(0.2)`);
+  })();
+  try {
+    const { project } = await loadProject(scenario.folder, { env: {} });
+    for (let n = 0; n < 4; n++) {
+      const report = await verify(project, [], new AbortController().signal);
+      assert.equal(report.equal, true, JSON.stringify(report).slice(0, 500));
+    }
+    const both = await Promise.allSettled([verify(project, [], new AbortController().signal), verify(project, [], new AbortController().signal)]);
+    for (const one of both) {
+      if (one.status === 'fulfilled') assert.equal(one.value.equal, true, JSON.stringify(one.value).slice(0, 300));
+      else assert.equal((one.reason as { code?: string }).code, 'VERIFY_IMPOSSIBLE', String(one.reason));
+    }
+  } finally {
+    busy = false;
+    await Promise.all([small, large]);
+    await other.close();
+    child.kill('SIGTERM');
+  }
+  assert.equal((await outcome).code, 0);
+});
