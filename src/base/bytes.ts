@@ -160,7 +160,8 @@ export class ByteWriter {
       return few;
     }
     const out = this.#buffer.subarray(0, this.#length);
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(1024, Math.min(this.#buffer.length, 1 << 20)));
+    // Room for as much again and a little more: what is allocated and not used costs as much garbage collection as what is.
+    this.#buffer = Buffer.allocUnsafeSlow(Math.max(1024, Math.min(out.length + (out.length >> 3), 1 << 20)));
     this.#length = 0;
     return out;
   }
