@@ -38,7 +38,7 @@ before(async () => {
   for (const [i, db] of [north, south].entries()) {
     await db.query(`create table accounts (id int primary key, balance int); insert into accounts select i, 100 from generate_series(1, 1000) i;
       create table tags (id int primary key, tag int unique); insert into tags select i, i from generate_series(1, 100) i;
-      create table orders (id int primary key, v text); insert into orders select i * 2 + ${i}, 'old' from generate_series(1, 20000) i`);
+      create table orders (id int primary key, v text); insert into orders select i * 2 + ${i}, 'old' from generate_series(1, 4000) i`);
   }
 });
 after(async () => {
@@ -65,7 +65,7 @@ test('both are loaded into one table, stream into it at once, and are read again
   const torn: string[] = [];
   let busy = true;
   const write = async (db: PgConnection, parity: number): Promise<void> => {
-    for (let n = 0; n < 400; n++) {
+    for (let n = 0; n < 100; n++) {
       const [from, to] = [1 + ((n * 7) % 1000), 1 + ((n * 13 + 5) % 1000)];
       await db.query(`begin; update accounts set balance = balance - 1 where id = ${from}; update accounts set balance = balance + 1 where id = ${to};
         update tags set tag = -1 where id = ${1 + n % 50}; update tags set tag = ${n < 50 ? 1 + n : 100 + n} where id = ${51 + n % 50};
