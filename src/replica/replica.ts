@@ -26,7 +26,7 @@ export interface ReplicaOptions {
 
 /** Letters are counted together after commits, and as often as this while there are any. */
 const recountAfterMs = 200;
-const recountEveryMs = 5000;
+const recountEveryMs = 2000;
 
 export type ReplicaCondition =
   | { readonly state: 'starting' | 'snapshot' | 'streaming' | 'paused' | 'stopped'; readonly reason?: string }
@@ -270,6 +270,9 @@ export class Replica {
         } catch (error) {
           attempt.abort();
           throw error;
+        } finally {
+          // Who waits for `streaming` must not take the attempt before this one for it.
+          part.progress.phase = 'starting';
         }
       });
       const outcomes = await Promise.allSettled(running);
