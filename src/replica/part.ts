@@ -4,7 +4,7 @@ import { AbandonedTransaction } from '../bus/index.ts';
 import { asPosition, batchFrom, type Position, type Relation, type Run, type SourceIdentity, tableAddress } from '../data/index.ts';
 import type { ConsumerPosition, Feed, FeedMembership, SourceState, TableStep } from '../flow/index.ts';
 import type { ReplicaTarget } from './target.ts';
-import { Gatherer } from './gather.ts';
+import { type Gathered, Gatherer } from './gather.ts';
 import type { Routes } from './rules/routes.ts';
 
 export interface PartOptions {
@@ -125,10 +125,11 @@ export class Part {
         detail: `system identifier ${state.identity.systemId}, before ${same.systemId}`,
       });
     }
+    const left = state.branches.find((branch) => branch.timeline === same.timeline);
     const end = await feed.source.end();
-    if (known.position > end) {
+    if (known.position > end || (left && known.position > left.at)) {
       throw new MillraceError('SOURCE_CHANGED', `source "${this.source}" is behind what replica "${replica}" has of it: it was restored from an older state`, {
-        detail: `its log ends at ${position(end)}, the replica stands at ${position(known.position)}`,
+        detail: `${left ? `it left timeline ${left.timeline} at ${position(left.at)}` : `its log ends at ${position(end)}`}, the replica stands at ${position(known.position)}`,
         hint: `run \`millrace resync ${replica}\` to read its tables again`,
       });
     }
@@ -266,7 +267,7 @@ export class Part {
         this.#snapshots.clear();
         this.progress.phase = 'streaming';
       }
-      const gathered = await gatherer.next(this.progress.applied as Position);
+      const gathered = await this.#nextEpoch(gatherer);
       if (!gathered) {
         if (signal.aborted || !(await this.#standStill(signal))) return;
         continue;
@@ -292,6 +293,22 @@ export class Part {
       if (this.#hold && gathered.position > this.#hold.goal) this.#hold.passed(gathered.position);
       else if (this.#hold && gathered.position === this.#hold.goal) this.#hold.reached();
     }
+  }
+
+  /** The next epoch. While none comes, the position of an idle source is written to the target, so that the source can forget what lies before it. */
+  async #nextEpoch(gatherer: Gatherer): Promise<Gathered | undefined> {
+    const { clock, target } = this.#options;
+    const applied = this.progress.applied as Position;
+    const next = gatherer.next(applied);
+    if (applied === this.#stored) return next;
+    const came = new AbortController();
+    const idle = clock.sleep(Math.max(0, this.#storedAtMs + idleCommitEveryMs - clock.monotonic()), came.signal).then(() => 'idle' as const);
+    const first = await Promise.race([next, idle]);
+    came.abort();
+    if (first !== 'idle') return first;
+    await target.commit(this.source, applied, []);
+    this.#storedIs(applied);
+    return next;
   }
 
   /** At a hold: waits for its release or its end. False when there is no hold, so that the reader was closed by someone else. */

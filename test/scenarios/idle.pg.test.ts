@@ -26,7 +26,7 @@ test('the slot of an idle database follows the WAL that others write, and lagMs 
   await until(async () => {
     lags.push(running.status().sources['shop']?.lagMs ?? -1, running.status().replicas['warehouse']?.lagMs ?? -1);
     return (await slot()).kept < 100_000;
-  }, 15_000);
+  }, 12_000);
   assert.notEqual((await slot()).confirmed, before.confirmed);
   assert.deepEqual([...new Set(lags)], [0]);
   await others.close();

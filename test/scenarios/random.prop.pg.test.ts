@@ -6,4 +6,4 @@ let scenario: Scenario;
 before(async () => (scenario = await Scenario.start()));
 after(() => scenario.remove());
 
-test('random schemas, random transactions, random stops: the target has the rows of the source', () => proveRandomDatabases(scenario, 7000));
+test('random schemas, random transactions, random stops: the target has the rows of the source', () => proveRandomDatabases(scenario, 5000));
