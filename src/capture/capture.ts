@@ -73,7 +73,7 @@ export class Capture implements Feed {
     if (this.condition.state !== 'failed' || this.#stopping.signal.aborted) return;
     await this.#done;
     this.#streams = undefined;
-    this.#beginAnew = true;
+    this.#beginAnew = this.condition.error.code === 'SOURCE_CHANGED';
     await this.source.forgetIfLost();
     this.condition = { state: 'starting' };
     this.start();
@@ -170,17 +170,21 @@ export class Capture implements Feed {
     const { end } = this.stream;
     const sourceEnd = await this.refreshEnd();
     const isSame = known?.systemId === state.identity.systemId;
-    const isWhole = isSame && end !== undefined && sourceEnd >= end;
+    const left = state.branches.find((branch) => branch.timeline === known?.timeline);
+    const isWhole = isSame && end !== undefined && sourceEnd >= end && (left === undefined || end <= left.at);
     // Replicas look at the server when they start; in the middle of the work nobody else would notice.
     if (this.#streams && !isWhole) {
       throw new MillraceError('SOURCE_CHANGED', isSame ? `source "${name}" is behind its own past` : `source "${name}" is another server than a moment ago`, {
         detail: isSame
-          ? `its log ends at ${this.source.formatPosition(sourceEnd)}, but ${this.source.formatPosition(end ?? sourceEnd)} was received from it: it was restored from an older state`
+          ? `its log ${left ? `left timeline ${left.timeline} at ${this.source.formatPosition(left.at)}` : `ends at ${this.source.formatPosition(sourceEnd)}`}, but ${this.source.formatPosition(end ?? sourceEnd)} was received from it: it was restored from an older state`
           : `system identifier ${state.identity.systemId}, before ${known?.systemId ?? 'unknown'}`,
         hint: `point it to the old server, or run \`millrace resync REPLICA\` for each of its replicas, which reads their tables again`,
       });
     }
-    if (isWhole && !state.fresh && !this.#beginAnew && end >= state.oldest) return end;
+    if (isWhole && !state.fresh && !this.#beginAnew && end >= state.oldest) {
+      if (known?.timeline !== state.identity.timeline) memory.write(state.identity);
+      return end;
+    }
     this.#beginAnew = false;
     await this.stream.reset(state.oldest);
     memory.write(state.identity);

@@ -42,6 +42,8 @@ export interface SourceState {
   readonly oldest: Position;
   /** Whether the source's memory for us (the slot) was made just now, so that nothing before `oldest` is known to it. */
   readonly fresh: boolean;
+  /** Where the server's history left its earlier timelines (promotions, restores to a point in time): what lies behind on them it does not have. */
+  readonly branches: readonly { readonly timeline: number; readonly at: Position }[];
   /** The tables that the project selects, as they are now. */
   readonly relations: readonly Relation[];
 }

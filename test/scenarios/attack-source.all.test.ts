@@ -1,7 +1,7 @@
 // A source that comes back as something else: restored from an older state, or with its slot gone.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Running } from '../../src/control/index.ts';
@@ -72,4 +72,50 @@ test('a slot that was dropped while the process ran is noticed, and a resync men
   await running.caughtUp();
   const { source, target } = await scenario.both('t');
   assert.deepEqual(target, source);
+});
+
+test('a source restored to a point in time that has gone on past the old positions is told by its timeline', async () => {
+  await scenario.fresh();
+  await scenario.db.query('create table t (id int primary key, v text); insert into t select i, \'old\' from generate_series(1, 100) i');
+  await scenario.caughtUp();
+  await scenario.stop();
+  const backup = `${scenario.source.folder}.backup`;
+  await scenario.db.close();
+  await scenario.source.stop();
+  copyFolder(scenario.source.folder, backup);
+  await scenario.source.start();
+  scenario.db = await connect(scenario.sourceUrl);
+  await scenario.db.query('insert into t select i, \'lost\' from generate_series(1001, 1200) i');
+  await scenario.caughtUp();
+  await scenario.stop();
+  await scenario.db.close();
+  await scenario.source.stop();
+  rmSync(scenario.source.folder, { recursive: true });
+  copyFolder(backup, scenario.source.folder);
+  rmSync(backup, { recursive: true });
+  const data = join(scenario.source.folder, 'data');
+  writeFileSync(join(data, 'recovery.signal'), '');
+  execFileSync('chmod', ['666', join(data, 'recovery.signal')]);
+  execFileSync('sh', ['-c', `echo "restore_command = 'false'" >> ${join(data, 'postgresql.conf')}`]);
+  await scenario.source.start();
+  scenario.db = await connect(scenario.sourceUrl);
+  await until(async () => (await scenario.db.rows<{ r: string }>('select pg_is_in_recovery()::text as r'))[0]?.r === 'false');
+  await scenario.db.query('insert into t select i, \'other history\' from generate_series(5001, 15000) i');
+  for (const emptied of [false, true]) {
+    if (emptied) rmSync(join(scenario.folder, '.millrace'), { recursive: true });
+    const running = await scenario.up();
+    await until(() => running.status().replicas['warehouse']?.state === 'failed');
+    assert.match(failure(running), /SOURCE_CHANGED/);
+    if (emptied) {
+      await running.resync('warehouse', []);
+      await running.caughtUp();
+    }
+    await scenario.stop();
+  }
+  const { source, target } = await scenario.both('t');
+  assert.deepEqual(target, source);
+  await scenario.up();
+  await scenario.db.query('insert into t values (20000, \'on the new timeline\')');
+  await scenario.caughtUp();
+  assert.equal((await scenario.both('t')).target.length, source.length + 1);
 });

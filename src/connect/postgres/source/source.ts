@@ -75,8 +75,8 @@ export class PostgresSource implements Source {
       this.#binary = tables.every((table) => goesBinary(table.relation));
       // The publication first: a slot cannot decode what committed before its publication existed.
       await ensurePublication(control, this.#options.publication, tables, this.#options.managesPublication);
-      const { identity, oldest, fresh } = await this.#ensureSlot(control);
-      return { identity, oldest, fresh, relations: tables.map((table) => table.relation) };
+      const slot = await this.#ensureSlot(control);
+      return { ...slot, relations: tables.map((table) => table.relation) };
     } catch (error) {
       throw describePgError(error, this.where);
     }
@@ -273,7 +273,7 @@ export class PostgresSource implements Source {
     });
   }
 
-  async #ensureSlot(control: PgConnection): Promise<{ identity: SourceIdentity; oldest: Lsn; fresh: boolean }> {
+  async #ensureSlot(control: PgConnection): Promise<Omit<SourceState, 'relations'>> {
     const { slot: name, clock, onWait } = this.#options;
     const replication = await PgConnection.connect(this.#connect, { replication: 'database' }).catch((error: unknown) => {
       throw describeSlotError(error instanceof MillraceError && error.cause instanceof PgError ? error.cause : error, this.where, name);
@@ -283,14 +283,15 @@ export class PostgresSource implements Source {
       const [system] = await replication.query('IDENTIFY_SYSTEM');
       const row = system?.rows[0];
       const identity: SourceIdentity = { systemId: row?.[0]?.toString() ?? '', timeline: Number(row?.[1]?.toString() ?? 0) };
+      const branches = await readBranches(replication, identity.timeline);
       for (;;) {
         const slot = await readSlot(control, name);
         if (!slot) {
           const { point } = await createSlot(replication, control, name, 'permanent', (reason) => onWait?.(reason));
-          return { identity, oldest: point, fresh: true };
+          return { identity, branches, oldest: point, fresh: true };
         }
         if (slot.walStatus === 'lost') throw new MillraceError('SLOT_LOST', `replication slot "${name}" was invalidated: WAL that it needs is gone`, { where: this.where });
-        if (slot.confirmed !== null) return { identity, oldest: slot.confirmed, fresh: false };
+        if (slot.confirmed !== null) return { identity, branches, oldest: slot.confirmed, fresh: false };
         // Someone's creation of the slot was broken off. While its server process waits it stays active; afterwards it is of no use.
         if (slot.activePid === null) await dropSlot(control, name);
         else {
@@ -304,6 +305,14 @@ export class PostgresSource implements Source {
       await replication.close();
     }
   }
+}
+
+/** The history file of a timeline: lines of parent timeline, the position where it was left, and a reason. */
+async function readBranches(replication: PgConnection, timeline: number): Promise<{ timeline: number; at: Lsn }[]> {
+  if (timeline <= 1) return [];
+  const [history] = await replication.query(`TIMELINE_HISTORY ${timeline}`);
+  const lines = history?.rows[0]?.[1]?.toString().matchAll(/^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/gm) ?? [];
+  return [...lines].map(([, parent, at]) => ({ timeline: Number(parent), at: parseLsn(at as string) }));
 }
 
 /**
