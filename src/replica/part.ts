@@ -301,6 +301,7 @@ export class Part {
     const applied = this.progress.applied as Position;
     const next = gatherer.next(applied);
     if (applied === this.#stored) return next;
+    next.catch(() => undefined); // it is awaited below, unless the commit fails first
     const came = new AbortController();
     const idle = clock.sleep(Math.max(0, this.#storedAtMs + idleCommitEveryMs - clock.monotonic()), came.signal).then(() => 'idle' as const);
     const first = await Promise.race([next, idle]);
