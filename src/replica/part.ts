@@ -45,6 +45,9 @@ export class Part {
   #storedAtMs = 0;
   /** Tables whose snapshot is newer than the position: their changes up to it are in it already. */
   readonly #snapshots = new Map<string, Position>();
+  /** The source's tables as they were at the start: OID → address. */
+  #tables = new Map<number, string>();
+  readonly #passedOver = new Set<string>();
   #gatherer: Gatherer | undefined;
   #hold: { goal: Position; until: number; reached: () => void; passed: (at: Position) => void; broken: () => void } | undefined;
   #wake: (() => void) | undefined;
@@ -62,6 +65,7 @@ export class Part {
     if (!state) return;
     const routes = await this.#options.compile(state.relations);
     this.routes = routes;
+    this.#tables = new Map(state.relations.map((relation) => [relation.oid, tableAddress(relation)]));
     const known = positions.find((position) => position.part === this.source);
     if (known) await this.#checkIdentity(known, state);
     await this.#options.prepare(routes);
@@ -275,7 +279,8 @@ export class Part {
       const first = gathered.runs.find((run) => run.transactions.length > 0);
       this.progress.pendingSinceUs = first?.transactions[0]?.timeUs ?? 0n;
       const steps: TableStep[] = [];
-      for (const run of gathered.runs) {
+      for (const gatheredRun of gathered.runs) {
+        const run = this.#withoutNew(gatheredRun);
         await this.#followShapes(run, routes);
         steps.push(...routes.steps(this.#withoutLoaded(run)));
       }
@@ -324,6 +329,23 @@ export class Part {
     this.#wake = undefined;
     if (this.#hold === hold && this.#options.clock.monotonic() >= hold.until) this.release();
     return true;
+  }
+
+  /** A table that is new, or has a new name, is read at the next start; until then its changes are passed over, since its earlier rows are not there. */
+  #withoutNew(run: Run): Run {
+    const isKnown = (relation: Relation): boolean => {
+      const address = tableAddress(relation);
+      const known = this.#tables.get(relation.oid) === address;
+      if (!known && !this.#passedOver.has(address)) {
+        this.#passedOver.add(address);
+        this.#options.logger.warn('a table is new or has a new name: it is read at the next start', { table: address });
+      }
+      return known;
+    };
+    if (run.batches.every((batch) => isKnown(batch.relation)) && (run.truncate?.relations ?? []).every(isKnown)) return run;
+    const { truncate, ...rest } = run;
+    const relations = truncate?.relations.filter(isKnown) ?? [];
+    return { ...rest, batches: run.batches.filter((batch) => isKnown(batch.relation)), ...(truncate && relations.length > 0 ? { truncate: { ...truncate, relations } } : {}) };
   }
 
   /** Lets the target follow when a run brings a table in a new shape. */
