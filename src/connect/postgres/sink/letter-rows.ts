@@ -38,11 +38,13 @@ export interface Letter {
   readonly state: 'open' | 'joined';
   readonly error: PgError | MillraceError;
   readonly rejectedBy?: 'rule';
+  /** The open letter that it waits behind. */
+  readonly joins?: string;
 }
 
 const sql = `insert into millrace.dead_letters
-  (consumer, source_table, target_table, key, key_bytes, old_key, op, position, seq, code, message, "column", "row", tuple, relation, state)
-  values ($1, $2, $3, $4::jsonb, $5::bytea, $6::bytea, $7, $8, $9::int8, $10, $11, $12, $13::jsonb, $14::bytea, $15::jsonb, $16) returning id::text`;
+  (consumer, source_table, target_table, key, key_bytes, old_key, op, position, seq, code, message, "column", "row", tuple, relation, state, joins)
+  values ($1, $2, $3, $4::jsonb, $5::bytea, $6::bytea, $7, $8, $9::int8, $10, $11, $12, $13::jsonb, $14::bytea, $15::jsonb, $16, $17::int8) returning id::text`;
 
 const hex = (bytes: Buffer | undefined): string | null => (bytes ? `\\x${bytes.toString('hex')}` : null);
 
@@ -58,7 +60,7 @@ export async function writeLetter(session: Session, consumer: string, position: 
     text(
       consumer, tableAddress(from), tableAddress(target), JSON.stringify(letter.key ? keyTexts(letter, letter.key) : target.key.map(() => null)), hex(letter.key), hex(letter.oldKey),
       letter.op, formatLsn(position), String(letter.seq), error.code, error.message.replaceAll('\0', '\\0'), columnOf(error) ?? null,
-      letter.tuple ? JSON.stringify(rowTexts(letter, letter.tuple)) : null, hex(letter.tuple), JSON.stringify(relation), letter.state,
+      letter.tuple ? JSON.stringify(rowTexts(letter, letter.tuple)) : null, hex(letter.tuple), JSON.stringify(relation), letter.state, letter.joins ?? null,
     ),
   );
   session.track({ what: 'letters', promise });
@@ -69,21 +71,37 @@ export async function writeLetter(session: Session, consumer: string, position: 
 export const columnOf = (error: Letter['error']): string | undefined =>
   error instanceof PgError ? (error.column ?? /column ([^:\n,]+)/.exec(error.context ?? '')?.[1]) : undefined;
 
-/** The letter of an entry of a fold; undefined for one that was only moved away (the letter of its new key has it as `oldKey`). */
-export function letterOf({ fold, layout }: Table, entry: number, unit: readonly number[], state: Letter['state'], error: Letter['error']): Letter | undefined {
-  const { write, row } = fold.last(entry);
-  const gone = fold.state[entry] === State.gone;
-  if (gone && unit.some((other) => fold.state[other] !== State.gone)) return undefined;
-  const tuple = gone ? undefined : picked(write, fold.rowBytes(entry), fold.rowStart(entry));
-  const key = (at: number): Buffer =>
-    layout.key.length > 0 ? Buffer.from(fold.keyBytes.subarray(fold.keyStart(at), fold.keyEnd(at))) : (tuple as Buffer);
-  const from = fold.moves.findLast((_, i) => i % 2 === 0 && fold.moves[i + 1] === entry);
-  return {
-    ...headOf(write, row), state, error, tuple,
-    op: gone ? 'delete' : fold.state[entry] === State.full ? (layout.key.length > 0 ? 'upsert' : 'insert') : 'update',
-    key: key(entry),
-    oldKey: from === undefined || gone ? undefined : key(firstOf(fold.moves, from)),
+/**
+ * The letters of a unit of a fold: one a row that is there afterwards, with the key that it had before, and one a row that is gone, unless its
+ * key is such an old one.
+ */
+export function lettersOf({ fold, layout }: Table, unit: readonly number[], state: Letter['state'], error: Letter['error']): Letter[] {
+  const letters: Letter[] = [];
+  const left = new Set<number>();
+  const keyOf = (entry: number): Buffer => Buffer.from(fold.keyBytes.subarray(fold.keyStart(entry), fold.keyEnd(entry)));
+  const common = (entry: number): Pick<Letter, 'target' | 'from' | 'seq' | 'formats' | 'state' | 'error'> => {
+    const { write, row } = fold.last(entry);
+    return { ...headOf(write, row), state, error };
   };
+  for (const entry of unit) {
+    if (fold.state[entry] === State.gone) continue;
+    const whole = fold.state[entry] === State.full;
+    const moved = fold.moves.findLast((_, i) => i % 2 === 0 && fold.moves[i + 1] === entry);
+    const from = moved === undefined ? undefined : firstOf(fold.moves, moved);
+    // A whole row needs nothing of the one under its old key; where that key has another row now, it is that row's.
+    const old = from !== undefined && from !== entry && (fold.state[from] === State.gone || !whole) ? from : undefined;
+    if (old !== undefined) left.add(old);
+    const tuple = picked(fold.last(entry).write, fold.rowBytes(entry), fold.rowStart(entry));
+    letters.push({
+      ...common(entry), tuple, op: whole ? (layout.key.length > 0 ? 'upsert' : 'insert') : 'update', key: layout.key.length > 0 ? keyOf(entry) : tuple,
+      oldKey: old === undefined ? undefined : keyOf(old),
+    });
+  }
+  for (const entry of unit) {
+    if (fold.state[entry] !== State.gone || left.has(entry) || (fold.existed[entry] === 0 && letters.length > 0)) continue;
+    letters.push({ ...common(entry), op: 'delete', key: keyOf(entry), oldKey: undefined, tuple: undefined });
+  }
+  return letters;
 }
 
 const headOf = ({ target, from, batch, fields }: TableWrite, row: number): Pick<Letter, 'target' | 'from' | 'seq' | 'formats'> =>

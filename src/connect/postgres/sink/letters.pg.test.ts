@@ -69,7 +69,7 @@ test('loads: fresh, again, bad rows, refused when foreign rows are there', async
   const rows = Array.from({ length: 3000 }, (_, i) => ({ read: [String(i), i === 2000 ? 'too long' : 'abc', null] }));
   const load = (...steps: TableStep[]) => bench.sink.load({ part: 'shop', from: people, target: targetOf(people), position: asPosition(5n), steps: stepsOf(...steps) }, never);
   assert.deepEqual(await load(rowsStep(makeBatch(people, rows))), { rows: 2999, deadLetters: 1 });
-  assert.deepEqual(await bench.sink.tables('shop'), [{ source: 'public.people', target: 'public.people', done: true, snapshotPosition: 5n, rows: 2999 }]);
+  assert.deepEqual(await bench.sink.tables('shop'), [{ source: 'public.people', target: 'public.people', done: true, snapshotPosition: 5n, rows: 2999, oid: people.oid }]);
   assert.deepEqual(await load(rowsStep(makeBatch(people, rows.slice(0, 10))), rowsStep(makeBatch(people, rows.slice(10, 20)))), { rows: 20, deadLetters: 0 });
   assert.deepEqual(await bench.rows('select count(*) from people'), ['20']);
   await bench.connection.query('delete from millrace.tables');

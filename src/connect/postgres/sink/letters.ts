@@ -94,19 +94,17 @@ export function replayLetter(connect: ConnectOptions, consumer: string, id: stri
   return withSession(connect, async (session) => {
     session.begin();
     const letters = await lock(session, consumer, id);
-    const layouts = new Layouts();
     const made = letters.find((letter) => (JSON.parse(letter.relation) as LetterRelation).rejectedBy === 'rule');
     if (made) throw byRule(consumer, made);
-    for (const letter of letters) {
-      const write = writeFrom(letter);
-      const steps: TableStep[] = [{ kind: 'rows', writes: [write] }];
-      await layouts.load(session, steps);
-      for (const segment of segmentsOf(steps, layouts, session.replicaRole)) {
-        for (const row of segment.ordered) sendOrdered(session, row);
-        const [table] = segment.tables;
-        const failure = table ? await attempt(session, table, [...Array(table.fold.count).keys()]) : await session.settle();
-        if (failure) throw refusedAgain(consumer, letter.id, rowError(failure));
-      }
+    const layouts = new Layouts();
+    // Together, as the changes of one commit, so that rows that change places under their keys find their old values.
+    const steps: TableStep[] = [{ kind: 'rows', writes: letters.map(writeFrom) }];
+    await layouts.load(session, steps);
+    for (const segment of segmentsOf(steps, layouts, session.replicaRole)) {
+      for (const row of segment.ordered) sendOrdered(session, row);
+      const failures = [await session.settle()];
+      for (const table of segment.tables) failures.push(await attempt(session, table, [...Array(table.fold.count).keys()]));
+      for (const failure of failures) if (failure) throw refusedAgain(consumer, id, rowError(failure));
     }
     await close(session, letters, 'replayed');
     await session.connection.query('commit');
@@ -128,7 +126,7 @@ async function lock({ connection }: Session, consumer: string, id: string): Prom
     `select l.id::text, l.op, encode(l.key_bytes, 'hex') as key, encode(l.old_key, 'hex') as old_key, encode(l.tuple, 'hex') as tuple, l.relation::text
      from millrace.dead_letters l join millrace.dead_letters o on o.target_table = l.target_table and o.consumer = l.consumer
      where o.consumer = $1 and o.id::text = $2 and o.state = 'open'
-       and (l.id = o.id or (l.state = 'joined' and l.id > o.id and (l.key = o.key or l.key_bytes in (o.key_bytes, o.old_key) or l.old_key in (o.key_bytes, o.old_key))))
+       and (l.id = o.id or (l.state = 'joined' and l.joins = o.id))
      order by l.id for update of l`,
     [consumer, id],
   );
@@ -166,7 +164,7 @@ function writeFrom(letter: Locked): TableWrite {
   const kept = JSON.parse(letter.relation) as LetterRelation;
   const keyFields = (kept.target.key.length > 0 ? kept.target.key : kept.target.columns.map((_, i) => i)).map((i) => kept.fields[i] as number);
   const full = kept.target.key.length === 0;
-  const relation: Batch['relation'] = { oid: 0, schema: kept.from.schema, name: kept.from.name, columns: kept.columns, identity: full ? 'full' : 'default', key: full ? [] : keyFields, version: `letter ${letter.id}` };
+  const relation: Batch['relation'] = { oid: 0, schema: kept.from.schema, name: kept.from.name, columns: kept.columns, identity: full ? 'full' : 'default', key: full ? [] : keyFields, version: `letter ${JSON.stringify([kept.target, kept.formats, kept.fields])}` };
   const builder = new BatchBuilder(relation, Uint8Array.from(kept.formats, (format) => (format === Format.text ? Format.text : Format.binary)));
   const tuple = letter.tuple === null ? undefined : Buffer.from(letter.tuple, 'hex');
   const inserts = letter.op === 'insert' || letter.op === 'read';

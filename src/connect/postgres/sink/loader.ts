@@ -7,7 +7,7 @@ import { PgError } from '../../../wire/index.ts';
 import { send, type Table } from './apply.ts';
 import { type Fence, fenced, isFenced, text } from './fence.ts';
 import { isolate, isRowError, rowError, underSavepoint, unitsOf } from './isolate.ts';
-import { type Letter, letterOf, rejected, writeLetter } from './letter-rows.ts';
+import { type Letter, lettersOf, rejected, writeLetter } from './letter-rows.ts';
 import { deferReferences, emptyTable, unreferenced } from './references.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import type { Session } from './session.ts';
@@ -77,12 +77,7 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
       for (const table of segment.tables) {
         const refused = await loadPiece(session, table, fresh);
         rows += table.fold.count - refused.length;
-        for (const { entries, error } of refused) {
-          for (const entry of entries) {
-            const letter = letterOf(table, entry, entries, 'open', error);
-            if (letter) await keep(letter);
-          }
-        }
+        for (const { entries, error } of refused) for (const letter of lettersOf(table, entries, 'open', error)) await keep(letter);
       }
       for (const letter of segment.rejects) await keep(letter);
     }

@@ -18,26 +18,54 @@ const openOnes = "state in ('open', 'joined')";
 interface Known {
   readonly key: string | undefined;
   /** Where the target still has the row, when the refused change moved it. */
-  readonly old: string | undefined;
+  old: string | undefined;
+  /** The open letter that it waits behind, or itself. Both are replayed together. */
+  root: string;
+  /** Replay takes values from the target's row under the old key, or the same. */
+  readonly partial: boolean;
 }
+
+const byNumber = (a: string, b: string): number => Number(BigInt(a) - BigInt(b));
 
 class TableLetters {
   readonly all = new Map<string, Known>();
-  readonly #byKey = new Map<string, string[]>();
-  readonly #byOld = new Map<string, string[]>();
+  readonly #byKey = new Map<string, Set<string>>();
+  readonly #byOld = new Map<string, Set<string>>();
 
   add(id: string, known: Known): void {
     this.all.set(id, known);
-    if (known.key !== undefined) this.#byKey.set(known.key, [...this.with(known.key), id]);
-    if (known.old !== undefined) this.#byOld.set(known.old, [...this.movedFrom(known.old), id]);
+    for (const [index, key] of [[this.#byKey, known.key], [this.#byOld, known.old]] as const) {
+      if (key === undefined) continue;
+      const ids = index.get(key);
+      if (ids) ids.add(id);
+      else index.set(key, new Set([id]));
+    }
   }
 
   with(key: string): string[] {
-    return this.#byKey.get(key) ?? [];
+    return [...(this.#byKey.get(key) ?? [])];
   }
 
   movedFrom(key: string): string[] {
-    return this.#byOld.get(key) ?? [];
+    return [...(this.#byOld.get(key) ?? [])];
+  }
+
+  group(root: string): string[] {
+    return [...this.all].filter(([, known]) => known.root === root).map(([id]) => id);
+  }
+
+  remove(id: string): void {
+    const known = this.all.get(id);
+    this.all.delete(id);
+    if (known?.key !== undefined) this.#byKey.get(known.key)?.delete(id);
+    this.free(id, known);
+  }
+
+  /** It is only about its new key from now on. */
+  free(id: string, known = this.all.get(id)): void {
+    if (known?.old === undefined) return;
+    this.#byOld.get(known.old)?.delete(id);
+    known.old = undefined;
   }
 
   /** These, and those that they wait behind: a letter that has joined under another key began with them. */
@@ -45,11 +73,13 @@ class TableLetters {
     const found = new Set(ids);
     for (const id of found) {
       const old = this.all.get(id)?.old;
-      if (old !== undefined) for (const root of this.with(old)) if (BigInt(root) < BigInt(id)) found.add(root);
+      if (old !== undefined) for (const root of this.with(old)) if (byNumber(root, id) < 0) found.add(root);
     }
     return [...found];
   }
 }
+
+type Met = 'apply' | 'supersede' | { readonly root: string };
 
 export class OpenLetters {
   readonly #byTable = new Map<string, TableLetters>();
@@ -57,12 +87,14 @@ export class OpenLetters {
   /** Reads them anew: at the start, after a commit that changed them, after a rollback. */
   async load(session: Session, consumer: string): Promise<void> {
     this.#byTable.clear();
-    const rows = await session.connection.rows<{ id: string; t: string; key: string | null; old: string | null; relation: string | null }>(
-      `select id::text, target_table as t, case when key_bytes is not null then key::text end as key, encode(old_key, 'hex') as old,
+    const rows = await session.connection.rows<Record<'id' | 't' | 'root' | 'partial', string> & Record<'key' | 'old' | 'relation', string | null>>(
+      `select id::text, coalesce(joins, id)::text as root, (op = 'update' and relation ->> 'rejectedBy' is null)::text as partial, target_table as t, case when key_bytes is not null then key::text end as key, encode(old_key, 'hex') as old,
          case when old_key is not null then relation::text end as relation from millrace.dead_letters where consumer = $1 and ${openOnes}`, [consumer],
     );
-    for (const { id, t, key, old, relation } of rows) {
-      this.#table(t).add(id, { key: key === null ? undefined : JSON.stringify(JSON.parse(key)), old: old && relation ? oldKeyText(old, relation) : undefined });
+    for (const { id, t, root, partial, key, old, relation } of rows) {
+      this.#table(t).add(id, {
+        root, partial: partial === 'true', key: key === null ? undefined : JSON.stringify(JSON.parse(key)), old: old && relation ? oldKeyText(old, relation) : undefined,
+      });
     }
   }
 
@@ -73,7 +105,9 @@ export class OpenLetters {
   /** Notes a letter that was written in the open transaction. */
   add(id: string, letter: Letter): void {
     const keyText = (key: Buffer | undefined): string | undefined => key && JSON.stringify(keyTexts(letter, key));
-    this.#table(tableAddress(letter.target)).add(id, { key: keyText(letter.key), old: keyText(letter.oldKey) });
+    this.#table(tableAddress(letter.target)).add(id, {
+      key: keyText(letter.key), old: keyText(letter.oldKey), root: letter.joins ?? id, partial: letter.op === 'update' && !letter.rejectedBy,
+    });
   }
 
   #table(address: string): TableLetters {
@@ -86,7 +120,7 @@ export class OpenLetters {
    * Sorts out a fold: supersedes letters whose key gets a new state, and returns the units that must wait behind their letters instead of
    * being applied. Needs a round trip only when a key has a letter.
    */
-  async meet(session: Session, table: Table): Promise<{ joined: number[][]; rest: number[]; touched: boolean } | undefined> {
+  async meet(session: Session, table: Table): Promise<{ joined: { unit: number[]; root: string }[]; rest: number[]; touched: boolean } | undefined> {
     const { fold, layout } = table;
     const letters = this.#byTable.get(tableAddress(layout.target));
     if (!letters || layout.key.length === 0) return undefined;
@@ -95,21 +129,21 @@ export class OpenLetters {
       const key = fold.keyBytes.subarray(fold.keyStart(entry), fold.keyEnd(entry));
       return JSON.stringify(keyTexts({ target, formats: Array.from(fields, (field) => batch.formats[field] as number) }, key));
     };
-    const joined: number[][] = [];
+    const joined: { unit: number[]; root: string }[] = [];
     const rest: number[] = [];
     let touched = false;
     for (const unit of unitsOf(fold)) {
       const needsRow = unit.some((entry) => fold.state[entry] === State.partial || fold.state[entry] === State.missing);
       const met = await this.#meetKeys(session, layout, letters, unit.map(keyOf), needsRow);
       touched ||= met !== 'apply';
-      if (met === 'join') joined.push(unit);
+      if (typeof met === 'object') joined.push({ unit, root: met.root });
       else rest.push(...unit);
     }
     return { joined, rest, touched };
   }
 
   /** The same for a row of the ordered path: whether it must wait behind a letter. */
-  async meetRow(session: Session, row: OrderedRow): Promise<'apply' | 'supersede' | 'join'> {
+  async meetRow(session: Session, row: OrderedRow): Promise<Met> {
     const letters = this.#byTable.get(tableAddress(row.layout.target));
     if (!letters || row.layout.key.length === 0) return 'apply';
     const letter = orderedLetter(row, rowMissing(row.layout.address));
@@ -117,20 +151,27 @@ export class OpenLetters {
     return this.#meetKeys(session, row.layout, letters, keys, letter.op === 'update' && row.write.batch.partial[row.row] === 1);
   }
 
-  async #meetKeys(session: Session, layout: Layout, letters: TableLetters, keys: readonly string[], needsRow: boolean): Promise<'apply' | 'supersede' | 'join'> {
+  async #meetKeys(session: Session, layout: Layout, letters: TableLetters, keys: readonly string[], needsRow: boolean): Promise<Met> {
     const [same, moved] = [keys.flatMap((key) => letters.with(key)), keys.flatMap((key) => letters.movedFrom(key))];
     if (same.length === 0 && moved.length === 0) return 'apply';
     const open = await this.#lock(session, [...letters.withRoots(same), ...moved]);
     const isOpen = (id: string): boolean => open.has(id);
-    if (needsRow && [...same, ...moved].some(isOpen)) return 'join';
+    const knownOf = (id: string): Known => letters.all.get(id) as Known;
+    // Who has the key that a refused row was moved away from is another row. Where the refused one takes values from there, that must stay.
+    const behind = moved.filter((id) => isOpen(id) && knownOf(id).partial && !same.includes(id));
+    if (behind.length > 0 || (needsRow && [...same, ...moved].some(isOpen))) return { root: this.#join(session, letters, [...same, ...moved].filter(isOpen)) };
     const closed = letters.withRoots(same).filter(isOpen);
-    // A refused change of a key left its row where it was. Whoever has that key now is another row; the letter is only about the new key then.
     const freed = moved.filter((id) => isOpen(id) && !closed.includes(id));
     if (freed.length > 0) this.#update(session, 'old_key = null', freed);
+    for (const id of freed) letters.free(id);
     if (closed.length > 0) this.#update(session, "state = 'superseded', closed_at = pg_catalog.now()", closed);
-    for (const id of closed) {
-      const old = letters.all.get(id)?.old;
-      if (old === undefined || keys.includes(old)) continue;
+    const olds = closed.map((id) => knownOf(id).old);
+    for (const root of new Set(closed.map((id) => knownOf(id).root))) this.#regroup(session, letters, letters.group(root).filter((id) => !closed.includes(id)), root);
+    for (const id of closed) letters.remove(id);
+    const taken = new Set([...letters.all.values()].map((known) => known.key));
+    for (const old of olds) {
+      // A later row of the old key that waits with a letter of its own says what becomes of that key.
+      if (old === undefined || keys.includes(old) || taken.has(old)) continue;
       const where = layout.key.map((i, n) => `t.${layout.columns[i]?.name} = $${n + 1}::pg_catalog.text::${layout.columns[i]?.typeText}`).join(' and ');
       session.track({ what: 'rows', promise: session.execute(`delete from ${layout.table} t where ${where}`, text(...(JSON.parse(old) as (string | null)[]))) });
     }
@@ -145,6 +186,25 @@ export class OpenLetters {
       where consumer = $1 and ${openOnes} and target_table in (select pg_catalog.json_array_elements_text($2::json))`;
     session.track({ what: 'letters', promise: session.execute(sql, text(consumer, JSON.stringify(some))) });
     return true;
+  }
+
+  /** All that these wait behind is replayed together from now on; gives the first of them. */
+  #join(session: Session, letters: TableLetters, ids: readonly string[]): string {
+    const roots = [...new Set(ids.map((id) => letters.all.get(id)?.root as string))].sort(byNumber);
+    const [first, ...others] = roots as [string, ...string[]];
+    const moving = others.flatMap((root) => letters.group(root));
+    if (moving.length > 0) this.#update(session, `state = 'joined', joins = ${BigInt(first)}`, moving);
+    for (const id of moving) (letters.all.get(id) as Known).root = first;
+    return first;
+  }
+
+  /** What is left of a group: if its root is gone, the oldest is the root now. */
+  #regroup(session: Session, letters: TableLetters, left: readonly string[], root: string): void {
+    if (left.length === 0 || left.includes(root)) return;
+    const [first, ...others] = left.toSorted(byNumber) as [string, ...string[]];
+    this.#update(session, "state = 'open', joins = null", [first]);
+    if (others.length > 0) this.#update(session, `joins = ${BigInt(first)}`, others);
+    for (const id of left) (letters.all.get(id) as Known).root = first;
   }
 
   #update(session: Session, set: string, letters: readonly string[]): void {

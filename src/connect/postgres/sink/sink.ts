@@ -7,7 +7,7 @@ import { complete, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
 import { isolate, isolateOrdered, isRowError, rowMissing, unitsOf } from './isolate.ts';
-import { type Letter, letterOf, orderedLetter, rejected, writeLetter } from './letter-rows.ts';
+import { type Letter, lettersOf, orderedLetter, rejected, writeLetter } from './letter-rows.ts';
 import { type Load, type LoadedTable, loadTable } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
 import { sendOrdered } from './ordered.ts';
@@ -209,7 +209,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
 
   /** Sends a segment; a failure is returned only where a round trip was needed and has shown it. Otherwise: the letters that were written. */
   async #sendSegment(session: Session, segment: Segment, position: Position, mode: Mode): Promise<Failure | { kept: number; superseded: boolean }> {
-    const letters: (Letter | undefined)[] = [];
+    const letters: Letter[] = [];
     let superseded = false;
     let kept = 0;
     const keep = async (letter: Letter): Promise<void> => {
@@ -221,12 +221,12 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       const { fold, layout } = table;
       const met = await this.#letters.meet(session, table);
       superseded ||= met?.touched ?? false;
-      for (const unit of met?.joined ?? []) letters.push(...unit.map((entry) => letterOf(table, entry, unit, 'joined', rowMissing(layout.address))));
+      for (const { unit, root } of met?.joined ?? []) letters.push(...lettersOf(table, unit, 'joined', rowMissing(layout.address)).map((letter) => ({ ...letter, joins: root })));
       const entries = met?.rest ?? [...Array(fold.count).keys()];
       if (mode === 'isolate') {
         const allowed = met ? new Set(entries) : undefined;
         const units = unitsOf(fold).filter((unit) => !allowed || unit.every((entry) => allowed.has(entry)));
-        for (const { entries: unit, error } of await isolate(session, table, units)) letters.push(...unit.map((entry) => letterOf(table, entry, unit, 'open', error)));
+        for (const { entries: unit, error } of await isolate(session, table, units)) letters.push(...lettersOf(table, unit, 'open', error));
         continue;
       }
       const lost = entries.filter((entry) => fold.state[entry] === State.missing);
@@ -240,11 +240,11 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       send(session, table, mode, entries);
       await session.connection.drained();
     }
-    for (const letter of letters) if (letter) await keep(letter);
+    for (const letter of letters) await keep(letter);
     for (const row of segment.ordered) {
       const met = await this.#letters.meetRow(session, row);
-      superseded ||= met === 'supersede';
-      if (met === 'join') await keep({ ...orderedLetter(row, rowMissing(row.layout.address)), state: 'joined' });
+      superseded ||= met !== 'apply';
+      if (typeof met === 'object') await keep({ ...orderedLetter(row, rowMissing(row.layout.address)), state: 'joined', joins: met.root });
       else if (mode !== 'isolate') sendOrdered(session, row);
       else for (const { error } of await isolateOrdered(session, [row])) await keep(orderedLetter(row, error));
     }
