@@ -107,6 +107,8 @@ export class PostgresSource implements Source {
         signal,
       );
     } catch (error) {
+      // Whatever broke the stream may have broken this one too, without a word.
+      this.#control?.destroy();
       // A type without a binary output function deep inside a value: the server can only send text.
       if (error instanceof PgError && error.code === '42883' && this.#binary) throw this.#goOnAsText(error);
       throw describeSlotError(error, this.where, this.#options.slot);
