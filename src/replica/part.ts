@@ -195,13 +195,14 @@ export class Part {
         const address = tableAddress(relation);
         crashPoint('snapshot.before-table');
         this.progress.loading.add(address);
-        if (routes.for(relation).length === 0 || routes.for(relation)[0]?.relation.version !== relation.version) routes.relationChanged(relation);
+        // It may have changed, or have been made again, since the source was opened.
+        const changed = routes.for(relation)[0]?.relation.version !== relation.version;
+        if (changed) routes.relationChanged(relation);
+        this.#tables.set(relation.oid, address);
         const first = await firstOf(snapshot.read(relation, signal));
         if (signal.aborted) return;
-        if (first.value) {
-          routes.probe(relation, first.value);
-          await this.#options.prepare(routes);
-        }
+        if (first.value) routes.probe(relation, first.value);
+        if (changed || first.value) await this.#options.prepare(routes);
         let batches = first.all;
         for (const route of routes.for(relation)) {
           logger.info('loading', { table: address, to: tableAddress(route.target), rowsEstimate: snapshot.estimate(relation) });
