@@ -83,11 +83,12 @@ export function lettersOf({ fold, layout }: Table, unit: readonly number[], stat
     const { write, row } = fold.last(entry);
     return { ...headOf(write, row), state, error };
   };
-  for (const entry of unit) {
+  // Rows that take values from under an old key come before those that are written there.
+  const takes = (entry: number): number => (fold.state[entry] === State.partial && fold.origin[entry] !== entry ? 0 : 1);
+  for (const entry of unit.toSorted((a, b) => takes(a) - takes(b))) {
     if (fold.state[entry] === State.gone) continue;
     const whole = fold.state[entry] === State.full;
-    const moved = fold.moves.findLast((_, i) => i % 2 === 0 && fold.moves[i + 1] === entry);
-    const from = moved === undefined ? undefined : firstOf(fold.moves, moved);
+    const from = whole ? movedFrom(fold.moves, entry) : fold.origin[entry];
     // A whole row needs nothing of the one under its old key; where that key has another row now, it is that row's.
     const old = from !== undefined && from !== entry && (fold.state[from] === State.gone || !whole) ? from : undefined;
     if (old !== undefined) left.add(old);
@@ -110,15 +111,11 @@ const headOf = ({ target, from, batch, fields }: TableWrite, row: number): Pick<
 /** A row of the batch as one of the target. */
 const picked = ({ fields }: TableWrite, bytes: Buffer, start: number): Buffer => rowOf(Array.from(fields, (field) => fieldOf(bytes, start, field)));
 
-/** Where a chain of key changes began. */
-function firstOf(moves: readonly number[], entry: number): number {
-  let at = entry;
-  for (let steps = 0; steps < moves.length; steps += 2) {
-    const before = moves.findIndex((to, i) => i % 2 === 1 && to === at);
-    if (before < 0) break;
-    at = moves[before - 1] as number;
-  }
-  return at;
+/** Where the chain of key changes that ends at an entry began. */
+function movedFrom(moves: readonly number[], entry: number): number | undefined {
+  let from: number | undefined;
+  for (let i = moves.length - 2; i >= 0; i -= 2) if (moves[i + 1] === (from ?? entry)) from = moves[i];
+  return from;
 }
 
 export function orderedLetter({ write, row }: OrderedRow, error: Letter['error']): Letter {

@@ -132,10 +132,14 @@ export class OpenLetters {
     const joined: { unit: number[]; root: string }[] = [];
     const rest: number[] = [];
     let touched = false;
-    for (const unit of unitsOf(fold)) {
+    // Those that name the key of a letter come first: they may end it, so that others need not wait behind it.
+    const names = (unit: readonly number[]): number => (unit.some((entry) => letters.with(keyOf(entry)).length > 0) ? 0 : 1);
+    for (const unit of unitsOf(fold).toSorted((a, b) => names(a) - names(b))) {
       const needsRow = unit.some((entry) => fold.state[entry] === State.partial || fold.state[entry] === State.missing);
       const met = await this.#meetKeys(session, layout, letters, unit.map(keyOf), needsRow);
       touched ||= met !== 'apply';
+      // What the commit tells of these keys is not what the target has: a refused row may have left one there.
+      if (met !== 'apply') for (const entry of unit) fold.existed[entry] = 1;
       if (typeof met === 'object') joined.push({ unit, root: met.root });
       else rest.push(...unit);
     }
@@ -159,7 +163,7 @@ export class OpenLetters {
     const knownOf = (id: string): Known => letters.all.get(id) as Known;
     // Who has the key that a refused row was moved away from is another row. Where the refused one takes values from there, that must stay.
     const behind = moved.filter((id) => isOpen(id) && knownOf(id).partial && !same.includes(id));
-    if (behind.length > 0 || (needsRow && [...same, ...moved].some(isOpen))) return { root: this.#join(session, letters, [...same, ...moved].filter(isOpen)) };
+    if (behind.length > 0 || (needsRow && same.some(isOpen))) return { root: this.#join(session, letters, [...same, ...moved].filter(isOpen)) };
     const closed = letters.withRoots(same).filter(isOpen);
     const freed = moved.filter((id) => isOpen(id) && !closed.includes(id));
     if (freed.length > 0) this.#update(session, 'old_key = null', freed);
@@ -168,10 +172,9 @@ export class OpenLetters {
     const olds = closed.map((id) => knownOf(id).old);
     for (const root of new Set(closed.map((id) => knownOf(id).root))) this.#regroup(session, letters, letters.group(root).filter((id) => !closed.includes(id)), root);
     for (const id of closed) letters.remove(id);
-    const taken = new Set([...letters.all.values()].map((known) => known.key));
     for (const old of olds) {
       // A later row of the old key that waits with a letter of its own says what becomes of that key.
-      if (old === undefined || keys.includes(old) || taken.has(old)) continue;
+      if (old === undefined || keys.includes(old) || letters.with(old).length > 0) continue;
       const where = layout.key.map((i, n) => `t.${layout.columns[i]?.name} = $${n + 1}::pg_catalog.text::${layout.columns[i]?.typeText}`).join(' and ');
       session.track({ what: 'rows', promise: session.execute(`delete from ${layout.table} t where ${where}`, text(...(JSON.parse(old) as (string | null)[]))) });
     }
