@@ -85,7 +85,7 @@ export function lettersOf({ fold, layout }: Table, unit: readonly number[], stat
   };
   // Rows that take values from under an old key come before those that are written there.
   const takes = (entry: number): number => (fold.state[entry] === State.partial && fold.origin[entry] !== entry ? 0 : 1);
-  for (const entry of unit.toSorted((a, b) => takes(a) - takes(b))) {
+  for (const entry of unit.toSorted((a, b) => takes(a) - takes(b) || common(a).seq - common(b).seq)) {
     if (fold.state[entry] === State.gone) continue;
     const whole = fold.state[entry] === State.full;
     const from = whole ? movedFrom(fold.moves, entry) : fold.origin[entry];

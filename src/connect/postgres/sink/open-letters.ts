@@ -2,7 +2,7 @@
 // it; one that needs the refused row joins it as another letter, so that nothing overtakes. A TRUNCATE supersedes all of its tables. When a
 // letter of a changed key is superseded, the row under the old key goes, as it has gone at the source.
 // Keys are compared by the text forms of their values: a source may send the same key in binary form today and as text tomorrow.
-import { tableAddress, type TableName } from '../../../data/index.ts';
+import { parseLsn, type Position, tableAddress, type TableName } from '../../../data/index.ts';
 import type { Table } from './apply.ts';
 import { text } from './fence.ts';
 import { State } from './fold.ts';
@@ -21,6 +21,9 @@ interface Known {
   old: string | undefined;
   /** The open letter that it waits behind, or itself. Both are replayed together. */
   root: string;
+  /** When the change was committed, and its place in that commit. */
+  readonly position: Position;
+  readonly seq: number;
   /** Replay takes values from the target's row under the old key, or the same. */
   readonly partial: boolean;
 }
@@ -68,12 +71,17 @@ class TableLetters {
     known.old = undefined;
   }
 
+  #isBefore(a: string, b: string): boolean {
+    const [one, other] = [this.all.get(a) as Known, this.all.get(b) as Known];
+    return one.position < other.position || (one.position === other.position && one.seq < other.seq);
+  }
+
   /** These, and those that they wait behind: a letter that has joined under another key began with them. */
   withRoots(ids: readonly string[]): string[] {
     const found = new Set(ids);
     for (const id of found) {
       const old = this.all.get(id)?.old;
-      if (old !== undefined) for (const root of this.with(old)) if (byNumber(root, id) < 0) found.add(root);
+      if (old !== undefined) for (const root of this.with(old)) if (this.#isBefore(root, id)) found.add(root);
     }
     return [...found];
   }
@@ -87,13 +95,13 @@ export class OpenLetters {
   /** Reads them anew: at the start, after a commit that changed them, after a rollback. */
   async load(session: Session, consumer: string): Promise<void> {
     this.#byTable.clear();
-    const rows = await session.connection.rows<Record<'id' | 't' | 'root' | 'partial', string> & Record<'key' | 'old' | 'relation', string | null>>(
-      `select id::text, coalesce(joins, id)::text as root, (op = 'update' and relation ->> 'rejectedBy' is null)::text as partial, target_table as t, case when key_bytes is not null then key::text end as key, encode(old_key, 'hex') as old,
+    const rows = await session.connection.rows<Record<'id' | 't' | 'root' | 'partial' | 'position' | 'seq', string> & Record<'key' | 'old' | 'relation', string | null>>(
+      `select id::text, position, seq::text, coalesce(joins, id)::text as root, (op = 'update' and relation ->> 'rejectedBy' is null)::text as partial, target_table as t, case when key_bytes is not null then key::text end as key, encode(old_key, 'hex') as old,
          case when old_key is not null then relation::text end as relation from millrace.dead_letters where consumer = $1 and ${openOnes}`, [consumer],
     );
-    for (const { id, t, root, partial, key, old, relation } of rows) {
+    for (const { id, t, root, partial, position, seq, key, old, relation } of rows) {
       this.#table(t).add(id, {
-        root, partial: partial === 'true', key: key === null ? undefined : JSON.stringify(JSON.parse(key)), old: old && relation ? oldKeyText(old, relation) : undefined,
+        root, position: parseLsn(position), seq: Number(seq), partial: partial === 'true', key: key === null ? undefined : JSON.stringify(JSON.parse(key)), old: old && relation ? oldKeyText(old, relation) : undefined,
       });
     }
   }
@@ -103,10 +111,10 @@ export class OpenLetters {
   }
 
   /** Notes a letter that was written in the open transaction. */
-  add(id: string, letter: Letter): void {
+  add(id: string, letter: Letter, position: Position): void {
     const keyText = (key: Buffer | undefined): string | undefined => key && JSON.stringify(keyTexts(letter, key));
     this.#table(tableAddress(letter.target)).add(id, {
-      key: keyText(letter.key), old: keyText(letter.oldKey), root: letter.joins ?? id, partial: letter.op === 'update' && !letter.rejectedBy,
+      key: keyText(letter.key), old: keyText(letter.oldKey), root: letter.joins ?? id, position, seq: letter.seq, partial: letter.op === 'update' && !letter.rejectedBy,
     });
   }
 

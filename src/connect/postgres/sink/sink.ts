@@ -214,7 +214,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     let kept = 0;
     const keep = async (letter: Letter): Promise<void> => {
       if (this.#options.onBadRow === 'stop') throw rejected(this.#options.consumer, letter);
-      this.#letters.add(await writeLetter(session, this.#options.consumer, position, letter), letter);
+      this.#letters.add(await writeLetter(session, this.#options.consumer, position, letter), letter, position);
       kept += 1;
     };
     for (const table of segment.tables) {
