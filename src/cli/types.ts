@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readTables, TypeCatalog } from '../connect/index.ts';
 import { columnFilter, generateTypes, loadProject, SCHEMA_FILE, schemaFile, type SourceSchema, type SourceSpec, TYPES_FILE } from '../control/index.ts';
 import { parseTablePattern, selects, type TablePattern } from '../data/index.ts';
-import { parsePgUrl, PgConnection } from '../wire/index.ts';
+import { withConnection } from '../wire/index.ts';
 import { colorsFor, type Command, flag, printLine } from './command.ts';
 
 export const command: Command = {
@@ -34,14 +34,11 @@ export const command: Command = {
   },
 };
 
-async function readSource(source: SourceSpec): Promise<SourceSchema> {
-  const connection = await PgConnection.connect(parsePgUrl(source.url));
-  try {
+function readSource(source: SourceSpec): Promise<SourceSchema> {
+  return withConnection(source.url, async (connection) => {
     const types = new TypeCatalog();
     const tables = await readTables(connection, source.tables, types, columnFilter(source));
     const all = await readTables(connection, [parseTablePattern('*.*') as TablePattern], types);
     return { tables, others: all.map((table) => table.relation).filter((table) => !selects(source.tables, table)) };
-  } finally {
-    await connection.close();
-  }
+  });
 }

@@ -19,4 +19,3 @@ export { diagnoseProject, type Diagnosis } from './diagnose.ts';
 export { planProject, type PlannedTable, type PlanProblem, type ProjectPlan, type ReplicaPlan, type SourcePlan } from './plan.ts';
 export { planRemoval, type Removal } from './remove.ts';
 export { resync } from './resync.ts';
-export { withTarget } from './supervise/target.ts';

@@ -1,6 +1,6 @@
 // What `up` would do: the way of every table with its guarantee, and what it would make at sources and targets. Reads, changes nothing.
 import { type CatalogTable, millraceSchemaSql, planSource, planTarget, readTables, TypeCatalog, type DdlStatement } from '../connect/index.ts';
-import { parsePgUrl, PgConnection, displayTarget } from '../wire/index.ts';
+import { displayTarget, parsePgUrl, type PgConnection, withConnection } from '../wire/index.ts';
 import { tableAddress } from '../data/index.ts';
 import type { TargetTable } from '../flow/index.ts';
 import { compileRoutes, type ReplicaSpec, type Route, type Routes } from '../replica/index.ts';
@@ -137,13 +137,4 @@ function describeRule({ rule, target }: Route): string[] {
     ...(rule.meta ? ['meta columns'] : []),
     ...(rule.appendOnly ? ['append only'] : []),
   ];
-}
-
-async function withConnection<T>(url: string, use: (connection: PgConnection) => Promise<T>): Promise<T> {
-  const connection = await PgConnection.connect(parsePgUrl(url));
-  try {
-    return await use(connection);
-  } finally {
-    await connection.close();
-  }
 }

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { dropSlot, readSlot } from '../connect/index.ts';
 import { quoteIdent } from '../data/index.ts';
-import { describePgError, displayTarget, parsePgUrl, PgConnection } from '../wire/index.ts';
+import { displayTarget, parsePgUrl, type PgConnection, withConnection } from '../wire/index.ts';
 import type { Project, SourceSpec } from './project/index.ts';
 import { assertNotRunning } from './run-file.ts';
 import { logFolder, publicationName, slotName } from './supervise/source.ts';
@@ -63,15 +63,4 @@ async function removeFromTarget(consumer: string, url: string): Promise<Removal[
   };
   const what = `rows of ${consumer} in ${tables.map((table) => `millrace.${table}`).join(', ')}`;
   return [{ what, where: displayTarget(parsePgUrl(url)), run: () => withConnection(url, remove) }];
-}
-
-async function withConnection<T>(url: string, use: (connection: PgConnection) => Promise<T>): Promise<T> {
-  const connection = await PgConnection.connect(parsePgUrl(url));
-  try {
-    return await use(connection);
-  } catch (error) {
-    throw describePgError(error, connection.where);
-  } finally {
-    await connection.close();
-  }
 }

@@ -1,10 +1,10 @@
 // resync: lets replicas read tables again, through the process that runs the project or, when none does, before the next start.
 import { createLogger, MillraceError, systemClock } from '../base/index.ts';
 import { forgetLoads } from '../connect/index.ts';
+import { withConnection } from '../wire/index.ts';
 import { findRunning } from './client.ts';
 import type { Project } from './project/index.ts';
 import { postgresSource } from './supervise/source.ts';
-import { withTarget } from './supervise/target.ts';
 
 /**
  * Marks tables (addresses at the source; all when none is named) of a replica to be read again. A slot that the server has invalidated is
@@ -19,7 +19,7 @@ export async function resync(project: Project, replica: string, tables: readonly
   const spec = project.replicas.find((one) => one.name === replica);
   if (!spec) throw new MillraceError('NAME_UNKNOWN', `no replica is named "${replica}"`);
   for (const { source } of spec.from) {
-    await withTarget(spec, (connection) => forgetLoads(connection, spec.name, source, tables));
+    await withConnection(spec.url, (connection) => forgetLoads(connection, spec.name, source, tables));
     const found = project.sources.find((one) => one.name === source);
     if (!found || tables.length > 0) continue;
     const connector = postgresSource(project, found, { clock: systemClock, logger: createLogger('silent') });

@@ -1,7 +1,7 @@
 // The status of a project that no process runs: what the targets and the sources know of it.
 import { asMillraceError } from '../base/index.ts';
 import { formatLsn, parseLsn } from '../data/index.ts';
-import { parsePgUrl, PgConnection } from '../wire/index.ts';
+import { type PgConnection, withConnection } from '../wire/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
 import { readFailures } from './failures.ts';
 import type { Project, SourceSpec } from './project/index.ts';
@@ -74,13 +74,9 @@ async function stoppedReplica(replica: ReplicaSpec, sources: ReadonlyMap<string,
 }
 
 async function ask<T extends object>(url: string, question: (connection: PgConnection) => Promise<T>): Promise<T | { readonly problem: string }> {
-  let connection: PgConnection | undefined;
   try {
-    connection = await PgConnection.connect(parsePgUrl(url));
-    return await question(connection);
+    return await withConnection(url, question);
   } catch (error) {
     return { problem: asMillraceError(error).message };
-  } finally {
-    await connection?.close();
   }
 }

@@ -3,7 +3,7 @@ import { type Logger, MillraceError, systemClock } from '../../base/index.ts';
 import { applyTarget, countLetters, forgetLoads, planTarget, PostgresSink, refuseErrors } from '../../connect/index.ts';
 import type { Relation, SourceIdentity } from '../../data/index.ts';
 import { compileForTarget, type ReplicaOptions, type ReplicaSpec, type Routes } from '../../replica/index.ts';
-import { describePgError, displayTarget, parsePgUrl, PgConnection } from '../../wire/index.ts';
+import { parsePgUrl, type PgConnection, withConnection } from '../../wire/index.ts';
 
 export interface SourceFacts {
   /** What is known of the source's server, kept beside its position. */
@@ -18,7 +18,7 @@ export function replicaTargets(
   const connect = parsePgUrl(spec.url);
   const followTypes = async (): Promise<boolean> => {
     const sources = [...new Set(spec.from.map((from) => from.source))];
-    return withTarget(spec, async (connection) => {
+    return withConnection(spec.url, async (connection) => {
       const routes = await Promise.all(sources.map(async (source) => compileForTarget(spec, source, await facts.relations(source), connection)));
       return prepare(connection, routes, logger, ddl);
     });
@@ -28,25 +28,12 @@ export function replicaTargets(
       target: new PostgresSink({
         connect, consumer: spec.name, identityOf: (source) => facts.identity(source), onBadRow: spec.onBadRow, clock: systemClock, logger, followTypes,
       }),
-      prepare: async (routes) => void (await withTarget(spec, (connection) => prepare(connection, routes, logger, ddl))),
+      prepare: async (routes) => void (await withConnection(spec.url, (connection) => prepare(connection, routes, logger, ddl))),
     }),
-    forget: (part, tables) => withTarget(spec, (connection) => forgetLoads(connection, spec.name, part, tables)),
-    countLetters: () => withTarget(spec, (connection) => countLetters(connection, spec.name)),
-    compile: (source, relations) => withTarget(spec, (connection) => compileForTarget(spec, source, relations, connection)),
+    forget: (part, tables) => withConnection(spec.url, (connection) => forgetLoads(connection, spec.name, part, tables)),
+    countLetters: () => withConnection(spec.url, (connection) => countLetters(connection, spec.name)),
+    compile: (source, relations) => withConnection(spec.url, (connection) => compileForTarget(spec, source, relations, connection)),
   };
-}
-
-/** Works on a connection of its own to a replica's target. */
-export async function withTarget<T>(spec: Pick<ReplicaSpec, 'url'>, work: (connection: PgConnection) => Promise<T>): Promise<T> {
-  const options = parsePgUrl(spec.url);
-  const connection = await PgConnection.connect(options);
-  try {
-    return await work(connection);
-  } catch (error) {
-    throw describePgError(error, displayTarget(options));
-  } finally {
-    await connection.close();
-  }
 }
 
 /** Brings the target's tables and types into the wanted shape; says whether anything had to be changed. */

@@ -1,0 +1,16 @@
+// A connection of one's own for one piece of work.
+import { PgConnection } from './connection.ts';
+import { describePgError } from './errors.ts';
+import { parsePgUrl } from './url.ts';
+
+/** Connects, works, closes. The server's errors come as MillraceErrors with the place of the connection. */
+export async function withConnection<T>(url: string, work: (connection: PgConnection) => Promise<T>): Promise<T> {
+  const connection = await PgConnection.connect(parsePgUrl(url));
+  try {
+    return await work(connection);
+  } catch (error) {
+    throw describePgError(error, connection.where);
+  } finally {
+    await connection.close();
+  }
+}
