@@ -87,7 +87,7 @@ class TableLetters {
   }
 }
 
-type Met = 'apply' | 'supersede' | { readonly root: string };
+type Met = 'apply' | 'supersede' | 'later' | { readonly root: string };
 
 export class OpenLetters {
   readonly #byTable = new Map<string, TableLetters>();
@@ -140,17 +140,20 @@ export class OpenLetters {
     const joined: { unit: number[]; root: string }[] = [];
     const rest: number[] = [];
     let touched = false;
-    // Those that name the key of a letter come first: they may end it, so that others need not wait behind it.
-    const names = (unit: readonly number[]): number => (unit.some((entry) => letters.with(keyOf(entry)).length > 0) ? 0 : 1);
-    for (const unit of unitsOf(fold).toSorted((a, b) => names(a) - names(b))) {
+    const waiting: number[][] = [];
+    const sortOut = async (unit: number[], mayJoin: boolean): Promise<void> => {
       const needsRow = unit.some((entry) => fold.state[entry] === State.partial || fold.state[entry] === State.missing);
-      const met = await this.#meetKeys(session, layout, letters, unit.map(keyOf), needsRow);
+      const met = await this.#meetKeys(session, layout, letters, unit.map(keyOf), needsRow, mayJoin);
+      if (met === 'later') return void waiting.push(unit);
       touched ||= met !== 'apply';
       // What the commit tells of these keys is not what the target has: a refused row may have left one there.
       if (met !== 'apply') for (const entry of unit) fold.existed[entry] = 1;
       if (typeof met === 'object') joined.push({ unit, root: met.root });
       else rest.push(...unit);
-    }
+    };
+    // What ends letters comes first, so that nothing waits behind one that has ended.
+    for (const unit of unitsOf(fold)) await sortOut(unit, false);
+    for (const unit of waiting) await sortOut(unit, true);
     return { joined, rest, touched };
   }
 
@@ -163,7 +166,7 @@ export class OpenLetters {
     return this.#meetKeys(session, row.layout, letters, keys, letter.op === 'update' && row.write.batch.partial[row.row] === 1);
   }
 
-  async #meetKeys(session: Session, layout: Layout, letters: TableLetters, keys: readonly string[], needsRow: boolean): Promise<Met> {
+  async #meetKeys(session: Session, layout: Layout, letters: TableLetters, keys: readonly string[], needsRow: boolean, mayJoin = true): Promise<Met> {
     const [same, moved] = [keys.flatMap((key) => letters.with(key)), keys.flatMap((key) => letters.movedFrom(key))];
     if (same.length === 0 && moved.length === 0) return 'apply';
     const open = await this.#lock(session, [...letters.withRoots(same), ...moved]);
@@ -171,7 +174,7 @@ export class OpenLetters {
     const knownOf = (id: string): Known => letters.all.get(id) as Known;
     // Who has the key that a refused row was moved away from is another row. Where the refused one takes values from there, that must stay.
     const behind = moved.filter((id) => isOpen(id) && knownOf(id).partial && !same.includes(id));
-    if (behind.length > 0 || (needsRow && same.some(isOpen))) return { root: this.#join(session, letters, [...same, ...moved].filter(isOpen)) };
+    if (behind.length > 0 || (needsRow && same.some(isOpen))) return !mayJoin ? 'later' : { root: this.#join(session, letters, [...same, ...moved].filter(isOpen)) };
     const closed = letters.withRoots(same).filter(isOpen);
     const freed = moved.filter((id) => isOpen(id) && !closed.includes(id));
     if (freed.length > 0) this.#update(session, 'old_key = null', freed);
