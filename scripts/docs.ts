@@ -1,7 +1,7 @@
 // Writes what is generated from the code: docs/reference/*, and the measured table in README.md. `npm run docs -- --check` writes nothing and
 // fails with the names of files that are stale; CI runs it.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cliReference } from '../src/cli/reference.ts';
+import { cliReference } from '../src/cli/index.ts';
 import { configurationReference, jsonSchema } from '../src/control/index.ts';
 import { expressionsReference } from '../src/expr/index.ts';
 import { errorsReference } from './docs/errors.ts';

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { catalogue, crashPoints } from '../src/base/index.ts';
 import { importsOf, type SourceFile } from './tidy/imports.ts';
-import { crashPointCalls, deadFiles, errorCodes, importCircles, layering, linesMax, places, sizes, type Violation } from './tidy/rules.ts';
+import { crashPointCalls, deadFiles, errorCodes, importCircles, layering, linesMax, places, sizes, unusedExports, type Violation } from './tidy/rules.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -40,6 +40,7 @@ describe('the house', () => {
     'imports go downstairs and through doors': () => layering(files),
     'no imports in a circle': () => importCircles(files),
     'no dead files': () => deadFiles(files),
+    'what is exported is used': () => unusedExports(files),
     'files are short': () => sizes(files),
     'the catalogue has the errors that are thrown': () => errorCodes(files, Object.keys(catalogue), reserved),
     'crash points are passed': () => crashPointCalls(files, crashPoints),
@@ -87,6 +88,15 @@ describe('a planted violation is caught', () => {
     assert.equal(importCircles([...three, file('src/bus/self.ts', "import './self.ts';\n")]).length, 2);
   });
   test('a dead file', () => only(deadFiles(plant('src/bus/unused.ts', "import './unused.ts';\n")), 'dead'));
+  test('an export that nobody takes', () => {
+    const house = (taker: string): SourceFile[] => [file('src/base/index.ts', "export { a, type B } from './a.ts';\n"), file('src/base/a.ts', 'export const a = 1;\nexport type B = 1;\n'), file('src/bus/x.ts', taker)];
+    assert.equal(say(unusedExports(house("import { a } from '../base/index.ts';\nexport type { B } from '../base/index.ts';\n")).filter(({ path }) => path !== 'src/bus/x.ts')), '');
+    assert.equal(say(unusedExports(house("const { a } = await import('../base/index.ts');\ntype C = import('../base/index.ts').B;\n"))), '');
+    assert.equal(say(unusedExports(house("import * as base from '../base/index.ts';\n"))), '');
+    only(unusedExports(house("import { a } from '../base/index.ts';\n")), 'unused');
+    only(unusedExports(house("import { type B } from '../base/index.ts';\n")), 'unused');
+    only(unusedExports([file('src/base/a.ts', 'export function lost(): void {}\n')]), 'unused');
+  });
   test('a long file', () => {
     const long = 'x;\n'.repeat(linesMax + 1);
     only(sizes(plant('src/bus/a.ts', long)).filter(({ path }) => path !== 'src'), 'size');

@@ -4,8 +4,3 @@ import { AssertionError } from 'node:assert';
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError({ message, stackStartFn: assert });
 }
-
-/** The branch that cannot happen, checked by the compiler too. */
-export function unreachable(value: never): never {
-  throw new AssertionError({ message: `unreachable: ${String(value)}`, stackStartFn: unreachable });
-}

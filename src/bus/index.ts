@@ -1,5 +1,4 @@
 // bus: where changes wait between a source and its consumers. The ChangeStream port, and its implementation on our own log.
 export { AbandonedTransaction, type ChangeStream, type StreamReader } from './stream.ts';
-export { EmbeddedStream, type EmbeddedOptions } from './embedded.ts';
+export { EmbeddedStream } from './embedded.ts';
 export { followLog, type FollowOptions } from './follow.ts';
-export type { Quarantined } from './log/scan.ts';

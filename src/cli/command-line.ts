@@ -51,6 +51,6 @@ async function errorText(thrown: unknown, env: CommandContext['env']): Promise<s
   return formatError(new MillraceError('INTERNAL', error.message, { hint: 'run it again with MILLRACE_DEBUG=1 and report what it prints' }));
 }
 
-export function version(): string {
+function version(): string {
   return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 }

@@ -1,8 +1,8 @@
 // codec: bytes ↔ data, pure. Values of PostgreSQL's types, the framing of COPY.
-export { typeCodec, typeName, valueToText, type TypeCodec } from './pg-types/codec.ts';
+export { typeCodec, type TypeCodec } from './pg-types/codec.ts';
 export { builtinPgTypes, typeByOid } from './pg-types/type-by-oid.ts';
 export { COPY_HEADER, COPY_TRAILER } from './pgcopy/format.ts';
-export { CopyParser, type CopyParserOptions } from './pgcopy/parser.ts';
+export { CopyParser } from './pgcopy/parser.ts';
 export { decodeRun, RelationCache } from './run/decode.ts';
 export { encodeRun } from './run/encode.ts';
 export { PgoutputDecoder, type RelationMessage } from './pgoutput/decoder.ts';

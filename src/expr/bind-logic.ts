@@ -7,7 +7,7 @@ import { arrayOf, builtin, categoryOf, is, isUnknown, same, typeName } from './t
 
 const bool = builtin('bool');
 
-export const boolBound = (parts: readonly Bound[], run: Bound['run'], sql: string, at: number | undefined): Bound =>
+const boolBound = (parts: readonly Bound[], run: Bound['run'], sql: string, at: number | undefined): Bound =>
   fold({ type: bool, typmod: -1, run, sql, at, constant: parts.every((part) => part.constant) });
 
 export function and(parts: readonly Bound[], at: number | undefined): Bound {

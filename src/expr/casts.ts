@@ -3,7 +3,6 @@ import { CalendarDate, Decimal, Interval, type Json, type PgType, TimeOfDay, Tim
 import { numberCast, numberTypes } from './numbers.ts';
 import { evaluationFailed } from './errors.ts';
 import { kindOf } from './json.ts';
-import { modifier } from './modifiers.ts';
 import { parserOf, textOf } from './text-io.ts';
 import { builtin, categoryOf, is, same, typeName } from './types.ts';
 import { dateToTimestamp, timestampToDate, timestampToTime } from './time-math.ts';
@@ -114,5 +113,3 @@ function mapArray(value: readonly unknown[], convert: (value: any) => unknown): 
   return value.map((one) => (one === null ? null : Array.isArray(one) ? mapArray(one, convert) : convert(one)));
 }
 
-/** What a type modifier does to a value: rounds, cuts or pads it. Undefined when there is none. */
-export const modifierOf = modifier;

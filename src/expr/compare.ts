@@ -13,7 +13,7 @@ export const compareFloats: Compare = (a: number, b: number) => {
 };
 
 /** By code points, which is the order of the UTF-8 bytes; JavaScript's own order is by UTF-16 units. */
-export const compareText: Compare = (a: string, b: string) => {
+const compareText: Compare = (a: string, b: string) => {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {

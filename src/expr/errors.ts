@@ -34,7 +34,6 @@ export const outOfRange = (type: string): never => fail('22003', type === 'numer
 export const underflow = (): never => fail('22003', 'value out of range: underflow');
 export const badInput = (type: string, text: string): never => fail('22P02', `invalid input syntax for type ${sqlName[type] ?? type}: "${text}"`);
 export const badDate = (type: string, text: string): never => fail('22007', `invalid input syntax for type ${sqlName[type] ?? type}: "${text}"`);
-export const invalidParameter = (message: string): never => fail('22023', message);
 export const evaluationFailed = fail;
 
 /** Types as PostgreSQL's messages call them. */

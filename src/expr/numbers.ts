@@ -2,9 +2,9 @@
 import { Decimal } from '../data/index.ts';
 import { divisionByZero, evaluationFailed, outOfRange, underflow } from './errors.ts';
 
-export const int2 = (n: number): number => (n >= -32768 && n <= 32767 ? n : outOfRange('int2'));
-export const int4 = (n: number): number => ((n | 0) === n ? n : outOfRange('int4'));
-export const int8 = (n: bigint): bigint => (BigInt.asIntN(64, n) === n ? n : outOfRange('int8'));
+const int2 = (n: number): number => (n >= -32768 && n <= 32767 ? n : outOfRange('int2'));
+const int4 = (n: number): number => ((n | 0) === n ? n : outOfRange('int4'));
+const int8 = (n: bigint): bigint => (BigInt.asIntN(64, n) === n ? n : outOfRange('int8'));
 const oid = (n: number): number => (n >= 0 && n <= 4294967295 ? n : outOfRange('oid'));
 
 /** −0 has no place among integers. */

@@ -28,7 +28,7 @@ export function resolve(candidates: readonly Routine[], types: readonly PgType[]
 }
 
 /** The declared type of the argument at a place. */
-export const argType = (one: Routine, at: number): PgType => one.args[Math.min(at, one.args.length - 1)] as PgType;
+const argType = (one: Routine, at: number): PgType => one.args[Math.min(at, one.args.length - 1)] as PgType;
 
 const arityFits = (one: Routine, count: number): boolean => (one.variadic ? count >= one.args.length : count === one.args.length);
 

@@ -153,6 +153,3 @@ function parseBytea(text: string): Buffer {
   return Buffer.from(bytes);
 }
 
-/** Values of an integer type that must fit; throws 22003. */
-export const integerBounds = integerRange;
-

@@ -3,10 +3,10 @@ import { CalendarDate, Interval, TimeOfDay, Timestamp, type TimestampKind } from
 import { daysFromYmd, monthLength, ymdFromDays } from './ymd.ts';
 import { evaluationFailed } from './errors.ts';
 
-export const DAY_US = 86_400_000_000n;
-export const timestampOutOfRange = (): never => evaluationFailed('22008', 'timestamp out of range');
+const DAY_US = 86_400_000_000n;
+const timestampOutOfRange = (): never => evaluationFailed('22008', 'timestamp out of range');
 const dateOutOfRange = (): never => evaluationFailed('22008', 'date out of range');
-export const intervalOutOfRange = (): never => evaluationFailed('22008', 'interval out of range');
+const intervalOutOfRange = (): never => evaluationFailed('22008', 'interval out of range');
 
 export const floorDiv = (a: bigint, b: bigint): bigint => (a % b !== 0n && a < 0n !== b < 0n ? a / b - 1n : a / b);
 

@@ -31,7 +31,7 @@ function endsBefore({ transactions, open }: Run, position: Position): boolean {
 }
 
 /** The part of a run up to the transactions that end at or before `position`, as a run that is not open. */
-export function runUpTo(run: Run, position: Position): Run {
+function runUpTo(run: Run, position: Position): Run {
   if (!passes(run, position)) return run;
   const cut = run.transactions.findIndex((transaction) => transaction.end > position);
   if (cut < 0) return { ...run, position };

@@ -1,2 +1,2 @@
 // serve: what others connect to. HTTP for health, metrics, status and control.
-export { serveHttp, type HttpServer } from './http/server.ts';
+export { serveHttp } from './http/server.ts';

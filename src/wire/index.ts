@@ -2,4 +2,4 @@
 export { PgConnection, tagCount, type CopyBoth, type Result } from './pg/connection.ts';
 export { describePgError, isTransient, PgError } from './pg/errors.ts';
 export { withConnection } from './pg/with-connection.ts';
-export { displayTarget, parsePgUrl, type ConnectOptions, type SslMode } from './pg/url.ts';
+export { displayTarget, parsePgUrl, type ConnectOptions } from './pg/url.ts';

@@ -24,6 +24,23 @@ export function importsOf(file: SourceFile): string[] {
   return [...new Set(relative.map((target) => posix.normalize(posix.join(posix.dirname(file.path), target))))];
 }
 
+/** The names that a file takes from other files, by the file they come from; `*` stands for all, where it cannot be told. */
+export function namesImported(file: SourceFile): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  const note = (target: string, names: string): void => {
+    if (!target.startsWith('.')) return;
+    const path = posix.normalize(posix.join(posix.dirname(file.path), target));
+    const known = found.get(path) ?? new Set();
+    found.set(path, known);
+    for (const name of names.split(',')) known.add(/^\s*(?:type\s+)?([\w$*]+)/.exec(name)?.[1] ?? '');
+  };
+  const text = withoutComments(file.text);
+  for (const [, names = '', target = ''] of text.matchAll(/^(?:import|export)\s+(?:type\s+)?(?:\{([^}]*)\}|[\w$*][^;'"()]*?)\s+from\s*['"]([^'"]+)['"]/gm)) note(target, names || '*');
+  const dynamic = /(?:\{([^{}]*)\}\s*=\s*await\s+)?\bimport\(\s*['"]([^'"]+)['"]\s*\)(?:\)?\.(\w+))?/g;
+  for (const [, names, target = '', member] of text.matchAll(dynamic)) note(target, names ?? (member === 'then' ? '*' : (member ?? '*')));
+  return found;
+}
+
 /** Groups of files that import each other in a circle (Tarjan's strongly connected components of more than one file, or one that imports itself). */
 export function circles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
   const index = new Map<string, number>();

@@ -1,8 +1,8 @@
 // The rules of the house, over files that are given: real ones, or planted ones that each rule must catch.
-import { circles, importsOf, type SourceFile } from './imports.ts';
+import { circles, importsOf, namesImported, type SourceFile } from './imports.ts';
 
 export interface Violation {
-  readonly rule: 'floor' | 'neighbour' | 'door' | 'target' | 'circle' | 'dead' | 'size' | 'error-code' | 'crash-point' | 'place';
+  readonly rule: 'floor' | 'neighbour' | 'door' | 'target' | 'circle' | 'dead' | 'unused' | 'size' | 'error-code' | 'crash-point' | 'place';
   readonly path: string;
   readonly message: string;
 }
@@ -14,11 +14,11 @@ export const floors: readonly (readonly string[])[] = [
 ];
 
 export const linesMax = 500;
-export const linesP95Max = 250;
+const linesP95Max = 250;
 
 /** Files that run or are read by name, not by import. */
 const entrances = [/^src\/index\.ts$/, /^src\/[^/]+\/index\.ts$/, /^src\/cli\/main\.ts$/];
-export const isTest = (path: string): boolean => /\.(test|contract)\.ts$/.test(path);
+const isTest = (path: string): boolean => /\.(test|contract)\.ts$/.test(path);
 const isSource = (path: string): boolean => /^src\/.*\.ts$/.test(path) && !isTest(path);
 
 const roomOf = (path: string): string | undefined => /^src\/([^/]+)\//.exec(path)?.[1];
@@ -64,6 +64,24 @@ export function deadFiles(files: readonly SourceFile[]): Violation[] {
   return files
     .filter(({ path }) => isSource(path) && !imported.has(path) && !entrances.some((entrance) => entrance.test(path)))
     .map(({ path }) => ({ rule: 'dead', path, message: 'nothing imports it' }));
+}
+
+/** What a file exports and nobody takes: values of any file, types too at a door. The roof's door is for others. */
+export function unusedExports(files: readonly SourceFile[]): Violation[] {
+  const taken = new Map<string, Set<string>>();
+  for (const file of files.filter(({ path }) => path.endsWith('.ts'))) {
+    for (const [target, names] of namesImported(file)) taken.set(target, new Set([...(taken.get(target) ?? []), ...names]));
+  }
+  return files.filter(({ path }) => isSource(path) && path !== 'src/index.ts').flatMap(({ path, text }) => {
+    const values = [...text.matchAll(/^export (?:async )?(?:const|let|class|function\*?) (\w+)/gm)].map(([, name]) => name as string);
+    const passedOn = [...text.matchAll(/^export (?:type )?\{([^}]*)\} from/gm)]
+      .flatMap(([, names]) => (names as string).split(','))
+      .flatMap((name) => /(\w+)\s*$/.exec(name)?.[1] ?? []);
+    const used = taken.get(path);
+    return [...values, ...passedOn]
+      .filter((name) => !used?.has(name) && !used?.has('*'))
+      .map((name) => ({ rule: 'unused' as const, path, message: `exports ${name}, which nobody takes` }));
+  });
 }
 
 /** Long files begin with the reason ("Long because …"), and 19 of 20 are well below the limit. */

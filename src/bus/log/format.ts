@@ -8,12 +8,12 @@
 import { crc32c } from '@node-rs/crc32';
 import { assert, ByteReader, ByteWriter, MillraceError } from '../../base/index.ts';
 
-export const logFormatVersion = 1;
+const logFormatVersion = 1;
 const magic = Buffer.from('MILLRLOG');
 /** Length, checksum, kind, key. */
-export const frameOverhead = 17;
+const frameOverhead = 17;
 /** Nothing larger is written, and a larger length is taken for damage. */
-export const frameBytesMax = 0x7fff_ffff;
+const frameBytesMax = 0x7fff_ffff;
 
 export const FrameKind = { whole: 0, part: 1, drop: 2 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];

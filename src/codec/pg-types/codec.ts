@@ -113,7 +113,7 @@ function describe(value: unknown): string {
 }
 
 /** A type's name as SQL writes it: `numeric`, `int4[]`, `sales.status`. */
-export function typeName(type: PgType): string {
+function typeName(type: PgType): string {
   if (type.kind === 'array' && type.element) return `${typeName(type.element)}[]`;
   return type.schema === 'pg_catalog' ? type.name : `${type.schema}.${type.name}`;
 }

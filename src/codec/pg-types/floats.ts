@@ -84,7 +84,7 @@ function float4Number(value: number): number {
 }
 
 /** The shortest digits that single precision tells apart: at most nine. */
-export function float4Text(value: number): string {
+function float4Text(value: number): string {
   const known = special(value);
   if (known !== undefined) return known;
   // Above the smallest normal number no two decimals of six digits mean the same value: if the nearest does not do, none does.

@@ -29,7 +29,7 @@ function boolOf(text: string): boolean {
 }
 
 /** A whole number in [min, max] from its digits; RangeError for anything else. */
-export function wholeOf(text: string, min: number, max: number): number {
+function wholeOf(text: string, min: number, max: number): number {
   const trimmed = text.trim();
   let at = trimmed.startsWith('-') || trimmed.startsWith('+') ? 1 : 0;
   if (at === trimmed.length) throw new RangeError('not a whole number');

@@ -5,7 +5,7 @@ import { fixed, type ValueForm, textual } from './value-form.ts';
 import { parseJson, jsonText } from './json-value.ts';
 
 /** UTF-8 bytes as a string; bytes that are none are refused, since a string could not give them back. */
-export function utf8(bytes: Buffer, start: number, end: number): string {
+function utf8(bytes: Buffer, start: number, end: number): string {
   const text = bytes.toString('utf8', start, end);
   if (text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end))) throw new RangeError('not UTF-8');
   return text;

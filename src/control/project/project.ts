@@ -1,5 +1,5 @@
 // The resolved project: what the rest of Millrace works from, whichever spelling it came from.
-import { selects, type TableName, type TablePattern } from '../../data/index.ts';
+import type { TableName, TablePattern } from '../../data/index.ts';
 import type { ReplicaSpec } from '../../replica/index.ts';
 
 export interface ColumnRule {
@@ -54,6 +54,3 @@ export function columnMatches(pattern: string, column: string): boolean {
   const escaped = pattern.split('*').map((piece) => piece.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${escaped.join('.*')}$`, 's').test(column);
 }
-
-/** Whether the project declares a table append-only at its source. */
-export const isAppendOnly = (source: SourceSpec, table: TableName): boolean => selects(source.appendOnly, table);

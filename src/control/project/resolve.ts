@@ -173,7 +173,7 @@ const mapNames = <A, B>(record: Readonly<Record<string, A>> | undefined, change:
   Object.fromEntries(Object.entries(record ?? {}).map(([name, value]) => [columnName(name), change(value)]));
 
 /** A column's name as the catalog spells it: quotes as in SQL are allowed, and needed by none. */
-export const columnName = (text: string): string => /^"(?:[^"]|"")+"$/.test(text) ? text.slice(1, -1).replaceAll('""', '"') : text;
+const columnName = (text: string): string => /^"(?:[^"]|"")+"$/.test(text) ? text.slice(1, -1).replaceAll('""', '"') : text;
 
 function resolveMask(mask: NonNullable<RuleConfig['mask']>[string]): Mask {
   if (mask === null || mask === 'null') return { kind: 'null' };

@@ -65,7 +65,7 @@ const ruleShape = {
   appendOnly: z.boolean().describe('For a table without a key: inserts are appended, an update or delete is an error.').default(false),
 };
 
-export const ruleSchema = z.strictObject(ruleShape);
+const ruleSchema = z.strictObject(ruleShape);
 
 /** A rule as `table(…)` in TypeScript gives it: conditions and rows may be functions. */
 export const codeRuleSchema = z.strictObject({

@@ -22,7 +22,7 @@ export interface Surroundings {
 }
 
 /** Tables that are declared append-only, at the source or by a rule. */
-export const appendOnlyTables = (project: Pick<Project, 'replicas'>, source: SourceSpec): TablePattern[] => [
+const appendOnlyTables = (project: Pick<Project, 'replicas'>, source: SourceSpec): TablePattern[] => [
   ...source.appendOnly,
   ...project.replicas.flatMap((replica) => replica.rules.filter((rule) => rule.appendOnly && rule.source === source.name).map((rule) => rule.tables)),
 ];

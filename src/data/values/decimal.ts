@@ -3,7 +3,7 @@ import { invalid } from './invalid.ts';
 
 /** PostgreSQL's limits: digits before and after the point. */
 const WHOLE_DIGITS_MAX = 131_072;
-export const DECIMAL_SCALE_MAX = 16_383;
+const DECIMAL_SCALE_MAX = 16_383;
 
 const power = (exponent: number): bigint => 10n ** BigInt(exponent);
 

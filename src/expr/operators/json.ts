@@ -3,7 +3,7 @@ import type { Json } from '../../data/index.ts';
 import { arrayOfJson, jsonContains, kindOf, objectOf, outer, partText } from '../json.ts';
 import { routine, type Routine } from '../routine.ts';
 
-export const fieldOfJson = (value: Json, key: string): Json | null => {
+const fieldOfJson = (value: Json, key: string): Json | null => {
   if (kindOf(value) !== 'object') return null;
   const object = objectOf(value);
   return Object.hasOwn(object, key) ? outer((object[key] ?? null) as never) : null;

@@ -8,7 +8,7 @@ import { madeColumn, pgText, pgTimestamptz } from './mask.ts';
 import type { Problems } from './problem.ts';
 import { bindSql } from './sql-expression.ts';
 
-export const DELETED_AT = '_deleted_at';
+const DELETED_AT = '_deleted_at';
 
 export function addedColumns(relation: Relation, rule: TableRule, problems: Problems): PlannedColumn[] {
   return Object.entries(rule.add).flatMap(([name, added]) => addedColumn(relation, rule, name, added, problems) ?? []);

@@ -31,7 +31,7 @@ export function maskColumn(column: TargetColumn, field: number, mask: Mask, prob
 }
 
 /** The same value for all rows, given as text. Undefined when it is no value of the column's type. */
-export function constantOf(column: TargetColumn, text: string): Making | undefined {
+function constantOf(column: TargetColumn, text: string): Making | undefined {
   const codec = typeCodec(column.type);
   const sql = `${quoteLiteral(text)}::${column.typeText}`;
   if (!codec.binary) return { kind: 'constant', bytes: Buffer.from(text), format: Format.text, sql };

@@ -71,4 +71,4 @@ function loosest(group: readonly Plan[]): TargetTable {
 }
 
 /** Types by name, since OIDs of user types belong to one server. */
-export const sameType = (a: PgType, b: PgType): boolean => a.schema === b.schema && a.name === b.name;
+const sameType = (a: PgType, b: PgType): boolean => a.schema === b.schema && a.name === b.name;

@@ -8,7 +8,7 @@ import type { ReplicaSpec, TableRule } from '../spec.ts';
 const oids: Readonly<Record<string, number>> = { bool: 16, int8: 20, int4: 23, text: 25, numeric: 1700, timestamptz: 1184, jsonb: 3802, bytea: 17, uuid: 2950, float8: 701 };
 const texts: Readonly<Record<string, string>> = { bool: 'boolean', int8: 'bigint', int4: 'integer', timestamptz: 'timestamp with time zone', float8: 'double precision' };
 
-export const pgType = (name: string): PgType => ({ oid: oids[name] ?? 99999, schema: 'pg_catalog', name, kind: 'base', binary: true });
+const pgType = (name: string): PgType => ({ oid: oids[name] ?? 99999, schema: 'pg_catalog', name, kind: 'base', binary: true });
 
 /** `{ id: 'int4', name: 'text?' }`: a trailing ? allows NULL. */
 export function makeRelation(name: string, columns: Readonly<Record<string, string>>, key: readonly string[], identity: ReplicaIdentity = 'default'): Relation {
@@ -71,7 +71,7 @@ function writeTuple(out: ByteWriter, fields: readonly Field[]): void {
   }
 }
 
-export const commitUs = 1_700_000_000_000_000n;
+const commitUs = 1_700_000_000_000_000n;
 
 export const makeRun = (...batches: readonly Batch[]): Run => ({
   transactions: [{ xid: 1, commit: asPosition(100n), end: asPosition(101n), timeUs: commitUs, firstSeq: 0 }], batches, open: false, position: asPosition(101n),

@@ -10,7 +10,7 @@ const fixedLength = new Set([
 ]);
 
 /** Whether a large value of the type may be stored apart, so that an update does not carry it. */
-export function isToastable(type: PgType): boolean {
+function isToastable(type: PgType): boolean {
   const base = baseType(type);
   return base.kind !== 'enum' && !(base.kind === 'base' && fixedLength.has(base.name));
 }

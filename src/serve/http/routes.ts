@@ -60,7 +60,7 @@ export const routes: readonly Route[] = [
 ];
 
 /** What keeps the project from being ready: everything that is starting or failed. */
-export function notReady(status: ProjectStatus): string[] {
+function notReady(status: ProjectStatus): string[] {
   const of = (kind: string, all: Readonly<Record<string, { state: string }>>): string[] =>
     Object.entries(all).filter(([, { state }]) => state === 'starting' || state === 'failed').map(([name, { state }]) => `${kind} ${name}: ${state}`);
   return [...of('source', status.sources), ...of('replica', status.replicas)];

@@ -12,7 +12,7 @@ import { allColumns, arrayRelation, completeSql, copyTarget, deleteSql, insertSq
  * Above this many rows a COPY beats arrays. Measured on PostgreSQL 18 over loopback, 10 columns with jsonb, ms a commit of half inserts and half
  * updates, arrays : COPY — 100 rows 2.1 : 3.2, 200 rows 3.6 : 3.9, 400 rows 6.4 : 6.2, 800 rows 12.8 : 10.8 (each half counts for itself).
  */
-export const arrayRowsMax = 200;
+const arrayRowsMax = 200;
 
 export type Mode =
   /** Inserts go straight into the table, updates by ON CONFLICT. */

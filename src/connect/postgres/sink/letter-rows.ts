@@ -68,7 +68,7 @@ export async function writeLetter(session: Session, consumer: string, position: 
 }
 
 /** The column that an error is about, where the server tells. */
-export const columnOf = (error: Letter['error']): string | undefined =>
+const columnOf = (error: Letter['error']): string | undefined =>
   error instanceof PgError ? (error.column ?? /column ([^:\n,]+)/.exec(error.context ?? '')?.[1]) : undefined;
 
 /**

@@ -62,7 +62,7 @@ export function writeRows(fold: Fold, layout: Layout, entries: readonly number[]
   stream.end();
 }
 
-export function writeFields(out: ByteWriter, bytes: Buffer, fields: Int32Array, starts: Int32Array, lengths: Int32Array): void {
+function writeFields(out: ByteWriter, bytes: Buffer, fields: Int32Array, starts: Int32Array, lengths: Int32Array): void {
   out.i16(fields.length);
   for (const field of fields) {
     const length = lengths[field] as number;

@@ -3,7 +3,7 @@ import { MillraceError } from '../../../base/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 
 /** The format of the tables below. A release reads its own format and the one before; a newer one is refused. */
-export const schemaFormat = 1;
+const schemaFormat = 1;
 
 const ddl = [
   'create schema if not exists millrace',
