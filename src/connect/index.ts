@@ -12,7 +12,7 @@ export { PostgresSnapshot } from './postgres/source/snapshot.ts';
 export { dropSlot, readSlot } from './postgres/source/slot.ts';
 export { makeRelation, readRelations, readTables, type CatalogTable } from './postgres/catalog.ts';
 export { TypeCatalog } from './postgres/types.ts';
-export { createPostgresSink, PostgresSink } from './postgres/sink/sink.ts';
+export { PostgresSink } from './postgres/sink/sink.ts';
 export { millraceSchemaSql } from './postgres/sink/schema.ts';
 export { planSource } from './postgres/source/plan.ts';
 export { forgetLoads } from './postgres/sink/forget.ts';

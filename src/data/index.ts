@@ -9,7 +9,7 @@ export { asLsn, asPosition, formatLsn, parseLsn, type Lsn, type Position, type S
 export { baseType, type Column, type PgType, type Relation, type ReplicaIdentity } from './relation.ts';
 export { batchFrom, firstRowFrom, runAfter, runBytes, runRows, transactionOf, type Run, type Transaction, type Truncate } from './run.ts';
 export { RunBuilder } from './run-builder.ts';
-export { fieldOf, locateFields } from './tuple.ts';
+export { fieldOf, locateFields, writeField, writeFields } from './tuple.ts';
 export { CalendarDate, TimeOfDay } from './values/calendar-date.ts';
 export { Decimal } from './values/decimal.ts';
 export { Interval } from './values/interval.ts';

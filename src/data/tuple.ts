@@ -1,4 +1,5 @@
-// Looking into a tuple (see batch.ts) without decoding its values.
+// Tuples (see batch.ts) without decoding their values: finding fields, copying them.
+import type { ByteWriter } from '../base/index.ts';
 
 /**
  * Finds the fields of the tuple that starts at `start`. Fills `starts` and `lengths` (length −1 NULL, −2 unchanged) and returns the number
@@ -19,6 +20,19 @@ export function locateFields(bytes: Buffer, start: number, end: number, starts: 
   }
   if (at > end) throw new RangeError('tuple is cut off');
   return count;
+}
+
+/** Appends a field that locateFields has found, with its length in front. */
+export function writeField(out: ByteWriter, bytes: Buffer, start: number, length: number): void {
+  // The length stands right before the value, so that both are copied together.
+  if (length > 0) out.bytes(bytes, start - 4, start + length);
+  else out.i32(length);
+}
+
+/** Appends the tuple of the given fields, in this order. */
+export function writeFields(out: ByteWriter, bytes: Buffer, fields: Int32Array, starts: Int32Array, lengths: Int32Array): void {
+  out.i16(fields.length);
+  for (const field of fields) writeField(out, bytes, starts[field] as number, lengths[field] as number);
 }
 
 /** One field of a tuple: its bytes, null for NULL, undefined for unchanged. For cold paths; hot ones use locateFields. */

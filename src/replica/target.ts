@@ -1,28 +1,6 @@
 // What a replica needs of its target: the shape of its tables, loads, epochs. Implemented on the PostgreSQL sink.
-import type { Position, TableName } from '../data/index.ts';
-import type { Committed, TableStep, TargetTable, TransactionalSink } from '../flow/index.ts';
-
-/** What the target remembers of a table's snapshot. */
-export interface LoadedTable {
-  /** Address at the source and at the target. */
-  readonly source: string;
-  readonly target: string;
-  readonly done: boolean;
-  readonly snapshotPosition: Position;
-  readonly rows: number;
-  /** The OID that the source's table had; 0 unknown. */
-  readonly oid: number;
-}
-
-export interface Load {
-  readonly part: string;
-  /** `oid` tells a table from another one that has taken its name later. */
-  readonly from: TableName & { readonly oid?: number };
-  readonly target: TargetTable;
-  /** Where the snapshot stands in the stream. */
-  readonly position: Position;
-  readonly steps: AsyncIterable<TableStep>;
-}
+import type { TableName } from '../data/index.ts';
+import type { Committed, Load, LoadedTable, TableStep, TransactionalSink } from '../flow/index.ts';
 
 export interface ReplicaTarget extends TransactionalSink<TableStep> {
   tables(part: string): Promise<readonly LoadedTable[]>;

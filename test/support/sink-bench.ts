@@ -1,7 +1,7 @@
 // What the tests of the PostgreSQL sink share: a database a test, a sink on it, and rows to look at.
 import { type Clock, silentLogger, systemClock } from '../../src/base/index.ts';
 import type { Cluster } from '../../src/cli/demo/cluster.ts';
-import { createPostgresSink, type PostgresSink } from '../../src/connect/index.ts';
+import { PostgresSink } from '../../src/connect/index.ts';
 import { asPosition, type Position } from '../../src/data/index.ts';
 import type { Committed, TableStep } from '../../src/flow/index.ts';
 import { parsePgUrl, PgConnection } from '../../src/wire/index.ts';
@@ -27,7 +27,7 @@ export async function sinkBench(cluster: Cluster, ddl: string, options: { user?:
   const connection = await PgConnection.connect(parsePgUrl(cluster.url(name)));
   await connection.query(ddl);
   const another = (): PostgresSink =>
-    createPostgresSink({
+    new PostgresSink({
       connect: { ...parsePgUrl(cluster.url(name)), ...(options.user ? { user: options.user } : {}) },
       consumer: 'replica', identityOf: () => ({ systemId: '7', timeline: 1 }), onBadRow: options.onBadRow ?? 'deadLetter', clock: options.clock ?? systemClock, logger: silentLogger,
     });

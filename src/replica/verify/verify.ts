@@ -4,7 +4,7 @@
 // and into a temporary table of the target, which also makes its casts.
 import { COPY_HEADER, COPY_TRAILER } from '../../codec/index.ts';
 import { type ActualTable, type PostgresSnapshot, readTargetTable } from '../../connect/index.ts';
-import { Format, locateFields, type Position, quoteIdent, quoteTable, type Relation, type Run, tableAddress } from '../../data/index.ts';
+import { Format, locateFields, type Position, quoteIdent, quoteTable, type Relation, type Run, tableAddress, writeFields } from '../../data/index.ts';
 import { ByteWriter, MillraceError } from '../../base/index.ts';
 import type { TableWrite, TargetTable } from '../../flow/index.ts';
 import type { PgConnection } from '../../wire/index.ts';
@@ -172,12 +172,7 @@ function rowsOf(write: TableWrite): Buffer {
     const [start, end] = [batch.after.offsets[row] as number, batch.after.offsets[row + 1] as number];
     if (start === end) continue;
     locateFields(batch.after.bytes, start, end, starts, lengths);
-    out.i16(fields.length);
-    for (const field of fields) {
-      const length = lengths[field] as number;
-      out.i32(length);
-      if (length > 0) out.bytes(batch.after.bytes, starts[field] as number, (starts[field] as number) + length);
-    }
+    writeFields(out, batch.after.bytes, fields, starts, lengths);
   }
   return out.take();
 }

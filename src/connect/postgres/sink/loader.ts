@@ -1,8 +1,8 @@
 // The snapshot path: fills one table in one transaction of its own session, together with the note that it is done. An empty table is
 // COPYed into; where several source tables share a target, the later ones are merged.
 import { crashPoint, MillraceError } from '../../../base/index.ts';
-import { formatLsn, type Position, quoteTable, tableAddress, type TableName } from '../../../data/index.ts';
-import type { Committed, TableStep, TargetTable } from '../../../flow/index.ts';
+import { formatLsn, quoteTable, tableAddress } from '../../../data/index.ts';
+import type { Committed, Load, TableStep } from '../../../flow/index.ts';
 import { PgError } from '../../../wire/index.ts';
 import { send, type Table } from './apply.ts';
 import { type Fence, fenced, isFenced, text } from './fence.ts';
@@ -11,27 +11,6 @@ import { type Letter, lettersOf, rejected, writeLetter } from './letter-rows.ts'
 import { deferReferences, emptyTable, unreferenced } from './references.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import type { Session } from './session.ts';
-
-export interface Load {
-  readonly part: string;
-  /** `oid` tells a table from another one that has taken its name later. */
-  readonly from: TableName & { readonly oid?: number };
-  readonly target: TargetTable;
-  /** Where the snapshot stands in the stream. */
-  readonly position: Position;
-  readonly steps: AsyncIterable<TableStep>;
-}
-
-/** What the target remembers of a table's snapshot. Tables by their address. */
-export interface LoadedTable {
-  readonly source: string;
-  readonly target: string;
-  readonly done: boolean;
-  readonly snapshotPosition: Position;
-  readonly rows: number;
-  /** The OID that the source's table had; 0 unknown. */
-  readonly oid: number;
-}
 
 /** Rows are sent in pieces of about this size; after each one the server's answer is awaited, which bounds the memory of both sides. */
 const pieceBytes = 4 << 20;

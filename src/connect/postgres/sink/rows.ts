@@ -1,11 +1,10 @@
 // Rows of a fold as the server takes them: COPY BINARY streams and binary arrays.
 import { ByteWriter } from '../../../base/index.ts';
-import { locateFields } from '../../../data/index.ts';
+import { COPY_HEADER, COPY_TRAILER } from '../../../codec/index.ts';
+import { locateFields, writeField, writeFields } from '../../../data/index.ts';
 import type { Fold } from './fold.ts';
 import type { Layout, LayoutColumn } from './layout.ts';
 
-const signature = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
-const trailer = Buffer.from([0xff, 0xff]);
 const chunkBytes = 1 << 18;
 
 /** Gathers the bytes of a COPY BINARY stream and hands them on in chunks. Runs of rows that lie one after the other are copied at once. */
@@ -16,7 +15,7 @@ export class CopyStream {
   constructor(emit: (chunk: Buffer) => void) {
     this.#out = new ByteWriter(1 << 16);
     this.#emit = emit;
-    this.#out.bytes(signature);
+    this.#out.bytes(COPY_HEADER);
   }
 
   get out(): ByteWriter {
@@ -27,8 +26,18 @@ export class CopyStream {
     if (this.#out.length >= chunkBytes) this.#emit(this.#out.take());
   }
 
+  /** Rows that lie one after the other; many of them are handed on as they lie, without a copy. */
+  stretch(bytes: Buffer, start: number, end: number): void {
+    if (end - start < chunkBytes / 4) this.#out.bytes(bytes, start, end);
+    else {
+      if (this.#out.length > 0) this.#emit(this.#out.take());
+      this.#emit(bytes.subarray(start, end));
+    }
+    this.rowAdded();
+  }
+
   end(): void {
-    this.#out.bytes(trailer);
+    this.#out.bytes(COPY_TRAILER);
     this.#emit(this.#out.take());
   }
 }
@@ -62,17 +71,6 @@ export function writeRows(fold: Fold, layout: Layout, entries: readonly number[]
   stream.end();
 }
 
-function writeFields(out: ByteWriter, bytes: Buffer, fields: Int32Array, starts: Int32Array, lengths: Int32Array): void {
-  out.i16(fields.length);
-  for (const field of fields) {
-    const length = lengths[field] as number;
-    const start = starts[field] as number;
-    // The length stands right before the value, so that both are copied together.
-    if (length > 0) out.bytes(bytes, start - 4, start + length);
-    else out.i32(length);
-  }
-}
-
 function writeWhole(fold: Fold, entries: readonly number[], stream: CopyStream): void {
   let runBytes: Buffer | undefined;
   let runStart = 0;
@@ -82,14 +80,13 @@ function writeWhole(fold: Fold, entries: readonly number[], stream: CopyStream):
     const start = fold.rowStart(entry);
     if (bytes === runBytes && start === runEnd && runEnd - runStart < chunkBytes) runEnd = fold.rowEnd(entry);
     else {
-      if (runBytes) stream.out.bytes(runBytes, runStart, runEnd);
-      stream.rowAdded();
+      if (runBytes) stream.stretch(runBytes, runStart, runEnd);
       runBytes = bytes;
       runStart = start;
       runEnd = fold.rowEnd(entry);
     }
   }
-  if (runBytes) stream.out.bytes(runBytes, runStart, runEnd);
+  if (runBytes) stream.stretch(runBytes, runStart, runEnd);
 }
 
 /** Binary arrays, one a column, of the rows of entries. */
@@ -101,7 +98,7 @@ export function rowArrays(fold: Fold, layout: Layout, entries: readonly number[]
   for (const entry of entries) {
     const bytes = fold.rowBytes(entry);
     locateFields(bytes, fold.rowStart(entry), fold.rowEnd(entry), starts, lengths);
-    for (let i = 0; i < fields.length; i++) addElement(outs[i] as ByteWriter, bytes, starts[fields[i] as number] as number, lengths[fields[i] as number] as number);
+    for (let i = 0; i < fields.length; i++) writeField(outs[i] as ByteWriter, bytes, starts[fields[i] as number] as number, lengths[fields[i] as number] as number);
   }
   return outs.map((out) => out.view());
 }
@@ -113,15 +110,10 @@ export function keyArrays(fold: Fold, layout: Layout, entries: readonly number[]
   const bytes = fold.keyBytes;
   for (const entry of entries) {
     locateFields(bytes, fold.keyStart(entry), fold.keyEnd(entry), starts, lengths);
-    for (let i = 0; i < outs.length; i++) addElement(outs[i] as ByteWriter, bytes, starts[i] as number, lengths[i] as number);
+    for (let i = 0; i < outs.length; i++) writeField(outs[i] as ByteWriter, bytes, starts[i] as number, lengths[i] as number);
   }
   return outs.map((out) => out.view());
 }
 
 /** One dimension, may have nulls, lower bound 1. */
 const arrayHead = (oid: number, count: number): ByteWriter => new ByteWriter(20 + count * 12).i32(1).i32(1).u32(oid).i32(count).i32(1);
-
-function addElement(out: ByteWriter, bytes: Buffer, start: number, length: number): void {
-  if (length > 0) out.bytes(bytes, start - 4, start + length);
-  else out.i32(length);
-}

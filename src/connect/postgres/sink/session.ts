@@ -1,5 +1,5 @@
 // A session at the target: its settings, its prepared statements, its temporary tables, and what was sent and is not answered yet.
-import { type Logger } from '../../../base/index.ts';
+import type { Logger } from '../../../base/index.ts';
 import { type ConnectOptions, PgConnection, type PgError, type Result } from '../../../wire/index.ts';
 import type { Layout } from './layout.ts';
 import { copyInto, stageColumns } from './statements.ts';
@@ -7,9 +7,6 @@ import { copyInto, stageColumns } from './statements.ts';
 export interface SessionOptions {
   readonly connect: ConnectOptions;
   readonly logger: Logger;
-  /** PostgreSQL's synchronous_commit for our transactions; undefined leaves the server's. */
-  readonly synchronousCommit?: undefined | 'on' | 'off' | 'local' | 'remote_write' | 'remote_apply';
-  readonly lockTimeoutMs?: number;
   /** How long a transaction may wait for us, by default 60 s: a load waits for its source, anything else has lost its process. */
   readonly idleTimeoutMs?: number;
 }
@@ -25,6 +22,7 @@ const settings = {
   standard_conforming_strings: 'on',
   jit: 'off',
   statement_timeout: '0',
+  lock_timeout: '30s',
   // Staged rows are never analyzed, and target tables grow while plans are cached: rows are always found through the key's index.
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
@@ -63,7 +61,7 @@ export class Session {
 
   static async open(options: SessionOptions): Promise<Session> {
     const connection = await PgConnection.connect(options.connect);
-    const all = { ...settings, idle_in_transaction_session_timeout: `${options.idleTimeoutMs ?? 60_000}ms`, lock_timeout: `${options.lockTimeoutMs ?? 30_000}ms`, ...(options.synchronousCommit ? { synchronous_commit: options.synchronousCommit } : {}) };
+    const all = { ...settings, idle_in_transaction_session_timeout: `${options.idleTimeoutMs ?? 60_000}ms` };
     await connection.query(Object.entries(all).map(([name, value]) => `set ${name} = '${value}'`).join('; '));
     const replicaRole = await connection.query('set session_replication_role = replica').then(() => true, () => false);
     if (!replicaRole) {

@@ -109,10 +109,10 @@ test('foreign keys without the replica role: source order', async () => {
     const used = user ? await (async () => {
       const name = (await bench.rows('select current_database()'))[0];
       await bench.connection.query(`grant create on database ${name} to plain; grant usage on schema millrace to plain; grant all on all tables in schema millrace to plain`);
-      const { createPostgresSink } = await import('../../index.ts');
+      const { PostgresSink } = await import('./sink.ts');
       const { silentLogger, systemClock } = await import('../../../base/index.ts');
       const { parsePgUrl } = await import('../../../wire/index.ts');
-      const sink = createPostgresSink({ connect: { ...parsePgUrl(cluster.url(name)), user }, consumer: 'plain', identityOf: () => ({ systemId: '7', timeline: 1 }), onBadRow: 'stop', clock: systemClock, logger: silentLogger });
+      const sink = new PostgresSink({ connect: { ...parsePgUrl(cluster.url(name)), user }, consumer: 'plain', identityOf: () => ({ systemId: '7', timeline: 1 }), onBadRow: 'stop', clock: systemClock, logger: silentLogger });
       await sink.open();
       return sink;
     })() : bench.sink;

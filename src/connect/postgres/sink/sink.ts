@@ -1,20 +1,20 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
 import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
-import type { Committed, ConsumerPosition, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
-import { type ConnectOptions, describePgError, PgError } from '../../../wire/index.ts';
+import type { Committed, ConsumerPosition, Load, LoadedTable, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
+import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
 import { isolate, isolateOrdered, isRowError, rowMissing, unitsOf } from './isolate.ts';
 import { type Letter, lettersOf, orderedLetter, rejected, writeLetter } from './letter-rows.ts';
-import { type Load, type LoadedTable, loadTable } from './loader.ts';
+import { loadTable } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
 import { sendOrdered } from './ordered.ts';
 import { loadRanks } from './references.ts';
 import { ensureSchema } from './schema.ts';
 import { Layouts, type Segment, segmentsOf } from './segments.ts';
-import { type Failure, Session, type SessionOptions } from './session.ts';
+import { type Failure, Session } from './session.ts';
 
 export interface PostgresSinkOptions {
   readonly connect: ConnectOptions;
@@ -25,8 +25,6 @@ export interface PostgresSinkOptions {
   readonly onBadRow: 'deadLetter' | 'stop';
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly synchronousCommit?: SessionOptions['synchronousCommit'];
-  readonly lockTimeoutMs?: number;
   /** The target refused a value in a way that it would if its type lagged behind the source's: brings types up to date, says whether it did anything. */
   followTypes?(): Promise<boolean>;
 }
@@ -75,8 +73,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   }
 
   get #where(): string {
-    const { user, host, port, database } = this.#options.connect;
-    return `${user}@${host}:${port}/${database}`;
+    return displayTarget(this.#options.connect);
   }
 
   async commit(part: string, position: Position, steps: readonly TableStep[]): Promise<Committed> {
@@ -283,5 +280,3 @@ function sendTruncate(session: Session, { targets, cascade, restartIdentity }: T
 
 const rowsOf = (segments: readonly Segment[]): number =>
   segments.reduce((sum, { tables, ordered, rejects }) => sum + ordered.length + rejects.length + tables.reduce((rows, { fold }) => rows + fold.changes, 0), 0);
-
-export const createPostgresSink = (options: PostgresSinkOptions): PostgresSink => new PostgresSink(options);

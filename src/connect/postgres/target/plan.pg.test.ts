@@ -7,7 +7,7 @@ import { parsePgUrl, PgConnection } from '../../../wire/index.ts';
 import { readRelations } from '../catalog.ts';
 import { readTargetTable } from './actual-table.ts';
 import { applyTarget } from './apply.ts';
-import { planTarget, printPlan, type TargetPlan } from './plan.ts';
+import { planTarget, type TargetPlan } from './plan.ts';
 
 let cluster: Cluster;
 let older: Cluster;
@@ -95,7 +95,7 @@ test('the plan is printed for review, in the same words each time', async () => 
     create table print.people (id int primary key, name varchar(20) not null, "order" print.mood)`);
   const wanted = await wantedOf('print.*');
   const target = await emptyTarget();
-  const text = printPlan(await planTarget(target, wanted));
+  const text = script(await planTarget(target, wanted));
   assert.equal(text, `-- schema print is not there
 create schema if not exists print;
 
@@ -111,7 +111,7 @@ create table if not exists print.people (
 );
 `);
   await target.query(text);
-  assert.equal(printPlan(await planTarget(target, wanted)), '');
+  assert.equal(script(await planTarget(target, wanted)), '');
   await target.close();
 });
 
@@ -209,3 +209,9 @@ test('a type of an extension that the target lacks is an error with the statemen
   assert.match(plan.problems[0]?.hint ?? '', /create extension if not exists citext schema public$/);
   await target.close();
 });
+
+/** Each statement under its reason, grants first. */
+function script({ ddl, grants }: TargetPlan): string {
+  const statements = [...grants.map(({ sql, why }) => `-- to be run by an owner or superuser: ${why}\n${sql};`), ...ddl.map(({ sql, why }) => `-- ${why}\n${sql};`)];
+  return statements.map((statement) => `${statement}\n`).join('\n');
+}

@@ -90,9 +90,3 @@ function merge(a: TargetTable, b: TargetTable): TargetTable {
   const added = b.columns.filter((column) => !a.columns.some((known) => known.name === column.name)).map((column) => ({ ...column, notNull: false }));
   return { schema: a.schema, name: a.name, columns: [...columns, ...added], key: a.key };
 }
-
-/** The plan as a script for review: each statement under its reason, grants first. Empty when there is nothing to do. */
-export function printPlan(plan: Pick<TargetPlan, 'ddl' | 'grants'>): string {
-  const statements = [...plan.grants.map(({ sql, why }) => `-- to be run by an owner or superuser: ${why}\n${sql};`), ...plan.ddl.map(({ sql, why }) => `-- ${why}\n${sql};`)];
-  return statements.map((statement) => `${statement}\n`).join('\n');
-}
