@@ -12,11 +12,11 @@ import { metricsReference } from './docs/metrics.ts';
 export async function generatedFiles(): Promise<Map<string, string>> {
   return new Map([
     ['docs/reference/cli.md', await cliReference()],
-    ['docs/reference/configuration.md', configurationReference()],
+    ['docs/reference/configuration.md', await configurationReference()],
     ['docs/reference/errors.md', errorsReference()],
     ['docs/reference/expressions.md', expressionsReference()],
     ['docs/reference/metrics.md', metricsReference()],
-    ['docs/reference/millrace.schema.json', `${JSON.stringify(jsonSchema(), null, 2)}\n`],
+    ['docs/reference/millrace.schema.json', `${JSON.stringify(await jsonSchema(), null, 2)}\n`],
     ['README.md', fillIn(readFileSync(path('README.md'), 'utf8'), 'measured', measuredTable(path('bench/results')))],
   ]);
 }

@@ -1,8 +1,7 @@
 // `millrace tail`: decoded changes of tables, from the log in .millrace/, whether or not a process is writing it.
-import { join } from 'node:path';
 import { MillraceError } from '../base/index.ts';
 import { followLog, type FollowOptions } from '../bus/index.ts';
-import { loadProject, type Project, type SourceSpec } from '../control/index.ts';
+import { loadProject, logFolder, type Project, type SourceSpec } from '../control/index.ts';
 import { nearestName, parseLsn, parseTablePattern, type Run, selects, splitName, tableAddress, type TablePattern } from '../data/index.ts';
 import { changesOf, changeJson, changeText, truncateText } from './change-text.ts';
 import { colorsFor, flag, printLine, text, type Command } from './command.ts';
@@ -45,7 +44,7 @@ export const command: Command = {
         printLine(stdout, flag(context, 'json') ? JSON.stringify({ source: source.name, table: tableAddress(relation), op: 'truncate' }) : truncateText(relation, colours));
       }
     };
-    for await (const run of followLog(join(folder, '.millrace', 'log', source.name), { from: readFrom(text(context, 'from'), follow), follow, signal })) show(run);
+    for await (const run of followLog(logFolder(project, source.name), { from: readFrom(text(context, 'from'), follow), follow, signal })) show(run);
     return 0;
   },
 };

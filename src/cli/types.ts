@@ -1,10 +1,7 @@
 // `millrace types`: asks the sources for their tables and writes what `check` and the TypeScript compiler know of them.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readTables, TypeCatalog } from '../connect/index.ts';
-import { columnFilter, generateTypes, loadProject, SCHEMA_FILE, schemaFile, type SourceSchema, type SourceSpec, TYPES_FILE } from '../control/index.ts';
-import { parseTablePattern, selects, type TablePattern } from '../data/index.ts';
-import { withConnection } from '../wire/index.ts';
+import { describeSources, loadProject } from '../control/index.ts';
 import { colorsFor, type Command, flag, printLine } from './command.ts';
 
 export const command: Command = {
@@ -16,12 +13,10 @@ export const command: Command = {
   ],
   async run(context) {
     const { project } = await loadProject(context.folder, { env: context.env });
-    const sources: Record<string, SourceSchema> = {};
-    for (const source of project.sources) sources[source.name] = await readSource(source);
-    const tables = Object.fromEntries(Object.entries(sources).map(([name, schema]) => [name, schema.tables]));
+    const { files, tables } = await describeSources(project);
     const colors = colorsFor(context.stdout, context.env);
     let stale = false;
-    for (const [name, text] of [[SCHEMA_FILE, schemaFile(sources)], [TYPES_FILE, generateTypes(tables)]] as const) {
+    for (const [name, text] of Object.entries(files)) {
       const path = join(context.folder, name);
       const same = existsSync(path) && readFileSync(path, 'utf8') === text;
       if (!same && !flag(context, 'check')) writeFileSync(path, text);
@@ -29,16 +24,7 @@ export const command: Command = {
       const what = same ? 'is up to date' : flag(context, 'check') ? colors.red('would change') : 'written';
       printLine(context.stdout, `${name} ${what}`);
     }
-    for (const [name, schema] of Object.entries(sources)) printLine(context.stdout, `  ${name}: ${schema.tables.length} tables`);
+    for (const [name, count] of Object.entries(tables)) printLine(context.stdout, `  ${name}: ${count} tables`);
     return stale && flag(context, 'check') ? 1 : 0;
   },
 };
-
-function readSource(source: SourceSpec): Promise<SourceSchema> {
-  return withConnection(source.url, async (connection) => {
-    const types = new TypeCatalog();
-    const tables = await readTables(connection, source.tables, types, columnFilter(source));
-    const all = await readTables(connection, [parseTablePattern('*.*') as TablePattern], types);
-    return { tables, others: all.map((table) => table.relation).filter((table) => !selects(source.tables, table)) };
-  });
-}

@@ -3,8 +3,8 @@ import { diagnoseSource, diagnoseTarget, type Finding } from '../connect/index.t
 import { displayTarget, parsePgUrl } from '../wire/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
 import { compileReplica, readProjectTables, wantedTables } from './plan.ts';
-import { columnFilter, type Project, type SourceSpec } from './project/index.ts';
-import { publicationName, slotName } from './supervise/source.ts';
+import { publicationName, slotName } from './names.ts';
+import { appendOnlyTables, columnFilter, type Project, type SourceSpec } from './project/project.ts';
 
 export interface Diagnosis {
   readonly kind: 'source' | 'replica';
@@ -23,10 +23,8 @@ export async function diagnoseProject(project: Project): Promise<Diagnosis[]> {
 
 async function examineSource(project: Project, source: SourceSpec): Promise<Pick<Diagnosis, 'where' | 'findings'>> {
   const options = parsePgUrl(source.url);
-  // A rule may declare a table append-only too.
-  const ruled = project.replicas.flatMap((replica) => replica.rules.filter((rule) => rule.appendOnly && rule.source === source.name).map((rule) => rule.tables));
   const findings = await diagnoseSource(options, {
-    tables: source.tables, sendsColumn: columnFilter(source), appendOnly: [...source.appendOnly, ...ruled],
+    tables: source.tables, sendsColumn: columnFilter(source), appendOnly: appendOnlyTables(project, source),
     slot: slotName(source), publication: publicationName(source), managesPublication: source.publication === undefined,
   });
   return { where: displayTarget(options), findings };

@@ -1,6 +1,8 @@
 // Millrace inside another program: `run` of the package's door.
 import type { Logger } from '../base/index.ts';
-import { type LoadOptions, type Project, type ProjectDefinition, resolveDefinition } from './project/index.ts';
+import type { ProjectDefinition } from './project/api.ts';
+import { type LoadOptions, resolveDefinition } from './project/load.ts';
+import type { Project } from './project/project.ts';
 import type { Running, RunOptions } from './status.ts';
 import { run } from './supervise/run.ts';
 
@@ -11,11 +13,7 @@ export interface LibraryOptions extends RunOptions, LoadOptions {
   readonly logger?: Logger;
 }
 
-/**
- * Runs what `defineProject` returned, or the `project` that `loadProject` read, in this process. Returns as soon as everything is started;
- * call `stop` of the result before the program ends. Throws a ProjectError when the project is wrong, ALREADY_RUNNING when another process
- * runs it. Troubles with servers do not throw: they show in `status()` and are tried again where that may help.
- */
+/** See actions.ts. */
 export async function runProject(project: ProjectDefinition | Project, options: LibraryOptions = {}): Promise<Running> {
   const { folder, env, ...rest } = options;
   const where = { ...(folder === undefined ? {} : { folder }), ...(env === undefined ? {} : { env }) };

@@ -4,8 +4,8 @@ import { displayTarget, parsePgUrl, type PgConnection, withConnection } from '..
 import { tableAddress } from '../data/index.ts';
 import type { TargetTable } from '../flow/index.ts';
 import { compileRoutes, type ReplicaSpec, type Route, type Routes } from '../replica/index.ts';
-import { columnFilter, type Project, type SourceSpec } from './project/index.ts';
-import { publicationName, slotName } from './supervise/source.ts';
+import { publicationName, slotName } from './names.ts';
+import { columnFilter, type Project, type SourceSpec } from './project/project.ts';
 
 export interface PlannedTable {
   /** source.schema.table */

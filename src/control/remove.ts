@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { dropSlot, readSlot } from '../connect/index.ts';
 import { quoteIdent } from '../data/index.ts';
 import { displayTarget, parsePgUrl, type PgConnection, withConnection } from '../wire/index.ts';
-import type { Project, SourceSpec } from './project/index.ts';
+import { logFolder, publicationName, slotName } from './names.ts';
+import type { Project, SourceSpec } from './project/project.ts';
 import { assertNotRunning } from './run-file.ts';
-import { logFolder, publicationName, slotName } from './supervise/source.ts';
 
 export interface Removal {
   /** `slot millrace_shop`, `publication millrace_shop`, `rows of warehouse in millrace.positions, millrace.tables` */

@@ -3,7 +3,7 @@ import { createLogger, MillraceError, systemClock } from '../base/index.ts';
 import { forgetLoads } from '../connect/index.ts';
 import { withConnection } from '../wire/index.ts';
 import { findRunning } from './client.ts';
-import type { Project } from './project/index.ts';
+import type { Project } from './project/project.ts';
 import { postgresSource } from './supervise/source.ts';
 
 /**

@@ -4,9 +4,9 @@ import { formatLsn, parseLsn } from '../data/index.ts';
 import { type PgConnection, withConnection } from '../wire/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
 import { readFailures } from './failures.ts';
-import type { Project, SourceSpec } from './project/index.ts';
+import { slotName } from './names.ts';
+import type { Project, SourceSpec } from './project/project.ts';
 import type { ProjectStatus, ReplicaStatus, SourceStatus } from './status.ts';
-import { slotName } from './supervise/source.ts';
 
 const next = 'millrace up';
 const idleWalBytes = 8192;

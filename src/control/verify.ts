@@ -8,7 +8,7 @@ import { type Lsn, nearestName, parseLsn, type TableName } from '../data/index.t
 import { compareReplica, compileForTarget, type ReplicaSpec, type TableVerdict, type VerifyPart } from '../replica/index.ts';
 import { describePgError, parsePgUrl, PgConnection } from '../wire/index.ts';
 import { findRunning, type RunningClient } from './client.ts';
-import type { Project } from './project/index.ts';
+import type { Project } from './project/project.ts';
 import { postgresSource } from './supervise/source.ts';
 
 export interface VerifyReport {

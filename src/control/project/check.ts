@@ -6,10 +6,11 @@ import type { CatalogTable } from '../../connect/index.ts';
 import { nearestName, parseTablePattern, quoteTable, selects, tableAddress, type TableName, type TablePattern } from '../../data/index.ts';
 import type { ReplicaSpec, TableRule } from '../../replica/index.ts';
 import { type Diagnostic, ProjectError, sortDiagnostics } from './diagnostic.ts';
+import { SCHEMA_FILE } from './files.ts';
 import { type LoadOptions, readProject } from './load.ts';
 import { columnMatches, type Project, type SourceSpec } from './project.ts';
 import type { Path, Report } from './report.ts';
-import { readSchemaFile, SCHEMA_FILE, type SourceSchema } from './schema-file.ts';
+import { readSchemaFile, type SourceSchema } from './schema-file.ts';
 import { mayBeStoredApart } from './generate-types.ts';
 import { sitePlace } from './script.ts';
 

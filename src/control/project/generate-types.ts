@@ -3,8 +3,6 @@ import { typeCodec } from '../../codec/index.ts';
 import type { CatalogTable } from '../../connect/index.ts';
 import { baseType, type Column, tableAddress } from '../../data/index.ts';
 
-export const TYPES_FILE = 'millrace.d.ts';
-
 /** Types of values that a declaration must import. */
 const importable = ['CalendarDate', 'Decimal', 'Interval', 'Json', 'JsonNull', 'TimeOfDay', 'Timestamp', 'Unchanged'];
 

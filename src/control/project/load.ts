@@ -5,6 +5,7 @@ import { MillraceError } from '../../base/index.ts';
 import type { ProjectDefinition } from './api.ts';
 import { type ReadDefinition, readDefinition, readTransforms } from './definition.ts';
 import { type Diagnostic, ProjectError, sortDiagnostics } from './diagnostic.ts';
+import { SCRIPT_FILE, YAML_FILE } from './files.ts';
 import { reportIssues, withoutProblems } from './problems.ts';
 import type { Project } from './project.ts';
 import type { Report } from './report.ts';
@@ -13,9 +14,6 @@ import { type ProjectConfig, projectSchema } from './schema.ts';
 import { importDefault } from './script.ts';
 import { type Env, projectEnv } from './variables.ts';
 import { readYaml } from './yaml-file.ts';
-
-export const YAML_FILE = 'millrace.yaml';
-export const SCRIPT_FILE = 'millrace.config.ts';
 
 export interface LoadOptions {
   /** Where ${NAME} comes from, over the folder's .env. Default: the environment of this process. */

@@ -54,3 +54,9 @@ export function columnMatches(pattern: string, column: string): boolean {
   const escaped = pattern.split('*').map((piece) => piece.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${escaped.join('.*')}$`, 's').test(column);
 }
+
+/** Tables that are declared append-only, at the source or by a rule. */
+export const appendOnlyTables = (project: Pick<Project, 'replicas'>, source: SourceSpec): TablePattern[] => [
+  ...source.appendOnly,
+  ...project.replicas.flatMap((replica) => replica.rules.filter((rule) => rule.appendOnly && rule.source === source.name).map((rule) => rule.tables)),
+];

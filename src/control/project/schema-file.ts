@@ -4,8 +4,7 @@ import { MillraceError } from '../../base/index.ts';
 import { builtinPgTypes } from '../../codec/index.ts';
 import { type CatalogTable, makeRelation } from '../../connect/index.ts';
 import { type PgType, type ReplicaIdentity, splitName, tableAddress, type TableName } from '../../data/index.ts';
-
-export const SCHEMA_FILE = 'millrace.schema.json';
+import { SCHEMA_FILE } from './files.ts';
 
 /** What is known of a source without asking it. */
 export interface SourceSchema {

@@ -3,7 +3,7 @@ import { createLogger, type Logger, Metrics, MillraceError, Random, systemClock 
 import type { Capture } from '../../capture/index.ts';
 import { nearestName, type Position, tableAddress } from '../../data/index.ts';
 import { Replica } from '../../replica/index.ts';
-import type { Project } from '../project/index.ts';
+import type { Project } from '../project/project.ts';
 import { forgetFailures, rememberFailures } from '../failures.ts';
 import { assertNotRunning } from '../run-file.ts';
 import type { ProjectStatus, ReplicaStatus, Running, RunOptions, SourceStatus } from '../status.ts';

@@ -5,27 +5,15 @@ import { type Clock, type Logger, type Metrics, Random } from '../../base/index.
 import { EmbeddedStream } from '../../bus/index.ts';
 import { Capture } from '../../capture/index.ts';
 import { PostgresSource } from '../../connect/index.ts';
-import type { SourceIdentity, TablePattern } from '../../data/index.ts';
-import { columnFilter, type Project, type SourceSpec } from '../project/index.ts';
-
-/** The replication slot and the publication of a source, unless the project names others. */
-export const slotName = (source: SourceSpec): string => source.slot ?? `millrace_${source.name.toLowerCase().replace(/[^a-z0-9_]/g, '_')}`;
-export const publicationName = (source: SourceSpec): string => source.publication ?? `millrace_${source.name}`;
-
-/** Where the log of a source lies. */
-export const logFolder = (project: Pick<Project, 'folder'>, source: string): string => join(project.folder, '.millrace', 'log', source);
+import type { SourceIdentity } from '../../data/index.ts';
+import { logFolder, publicationName, slotName } from '../names.ts';
+import { appendOnlyTables, columnFilter, type Project, type SourceSpec } from '../project/project.ts';
 
 export interface Surroundings {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
-
-/** Tables that are declared append-only, at the source or by a rule. */
-const appendOnlyTables = (project: Pick<Project, 'replicas'>, source: SourceSpec): TablePattern[] => [
-  ...source.appendOnly,
-  ...project.replicas.flatMap((replica) => replica.rules.filter((rule) => rule.appendOnly && rule.source === source.name).map((rule) => rule.tables)),
-];
 
 export function postgresSource(project: Pick<Project, 'replicas'>, spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, onWait: (reason: string | undefined) => void = () => undefined): PostgresSource {
   return new PostgresSource({
