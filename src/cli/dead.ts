@@ -1,8 +1,8 @@
 // `millrace dead`: the rows that a target refused. They lie in the target, so this works whether or not the project runs.
 import { MillraceError } from '../base/index.ts';
 import { type DeadLetter, dropLetter, listLetters, replayLetter, showLetter } from '../connect/index.ts';
-import { loadProject, type Project } from '../control/index.ts';
-import { formatLsn, nearestName } from '../data/index.ts';
+import { loadProject, unknownName, type Project } from '../control/index.ts';
+import { formatLsn } from '../data/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
 import { parsePgUrl } from '../wire/index.ts';
 import { colorsFor, flag, printJson, printLine, text, type Command, type CommandContext } from './command.ts';
@@ -59,9 +59,7 @@ export const command: Command = {
 function chooseReplicas(project: Project, name: string | undefined): readonly ReplicaSpec[] {
   const found = project.replicas.filter((replica) => name === undefined || replica.name === name);
   if (found.length > 0 || name === undefined) return found;
-  const names = project.replicas.map((replica) => replica.name);
-  const near = nearestName(name, names);
-  throw new MillraceError('NAME_UNKNOWN', `no replica is named "${name}"`, { hint: near ? `did you mean "${near}"?` : `replicas: ${names.join(', ')}` });
+  throw unknownName('replica', name, project.replicas.map((replica) => replica.name));
 }
 
 /** Numbers are unique in a target; with several targets the replica may have to be named. */

@@ -1,7 +1,7 @@
 // `millrace resync`: lets replicas read tables again.
 import { MillraceError } from '../base/index.ts';
-import { loadProject, resync, type Project } from '../control/index.ts';
-import { displayIdent, nearestName, splitName } from '../data/index.ts';
+import { loadProject, resync, unknownName, type Project } from '../control/index.ts';
+import { displayIdent, splitName } from '../data/index.ts';
 import { printLine, type Command } from './command.ts';
 
 export const command: Command = {
@@ -36,9 +36,7 @@ export const command: Command = {
 function replicasOf(name: string, project: Project): string[] {
   const found = project.replicas.filter((replica) => replica.name === name || replica.from.some(({ source }) => source === name)).map((replica) => replica.name);
   if (found.length > 0) return found;
-  const names = [...project.replicas, ...project.sources].map((each) => each.name);
-  const near = nearestName(name, names);
-  throw new MillraceError('NAME_UNKNOWN', `no replica or source is named "${name}"`, { hint: near ? `did you mean "${near}"?` : `the project has ${names.join(', ')}` });
+  throw unknownName('replica or source', name, [...project.replicas, ...project.sources].map((each) => each.name));
 }
 
 /** `warehouse` or `warehouse.public.orders`, quoting as in SQL. */

@@ -1,8 +1,8 @@
 // `millrace tail`: decoded changes of tables, from the log in .millrace/, whether or not a process is writing it.
 import { MillraceError } from '../base/index.ts';
 import { followLog, type FollowOptions } from '../bus/index.ts';
-import { loadProject, logFolder, type Project, type SourceSpec } from '../control/index.ts';
-import { nearestName, parseLsn, parseTablePattern, type Run, selects, splitName, tableAddress, type TablePattern } from '../data/index.ts';
+import { loadProject, logFolder, unknownName, type Project, type SourceSpec } from '../control/index.ts';
+import { parseLsn, parseTablePattern, type Run, selects, splitName, tableAddress, type TablePattern } from '../data/index.ts';
 import { changesOf, changeJson, changeText, truncateText } from './change-text.ts';
 import { colorsFor, flag, printLine, text, type Command } from './command.ts';
 
@@ -53,10 +53,7 @@ function readTarget(address: string, project: Project): { source: SourceSpec; pa
   const parts = splitName(address);
   const name = parts?.[0]?.text ?? '';
   const source = project.sources.find((each) => each.name === name);
-  if (!source) {
-    const near = nearestName(name, project.sources.map((each) => each.name));
-    throw new MillraceError('NAME_UNKNOWN', `no source is named "${name}"`, { hint: near ? `did you mean "${near}"?` : `sources: ${project.sources.map((each) => each.name).join(', ')}` });
-  }
+  if (!source) throw unknownName('source', name, project.sources.map((each) => each.name));
   if (parts?.length === 1) return { source, pattern: undefined };
   const pattern = parseTablePattern(address.slice(address.indexOf('.', name.length) + 1));
   if (!pattern || pattern.exclude) throw new MillraceError('USAGE', `"${address}" is not the address of a table`, { hint: `write ${name}.schema.table` });

@@ -1,6 +1,6 @@
 // control: the project model, planning, supervision, and how other processes find a running project.
 export type { Condition, ProjectStatus, Running, RunOptions, State } from './status.ts';
-export { logFolder } from './names.ts';
+export { logFolder, unknownName } from './names.ts';
 export { findRunning, requireRunning } from './client.ts';
 export { assertNotRunning, claimRunFile, readRunFile } from './run-file.ts';
 export {

@@ -1,5 +1,7 @@
-// What a project calls the things that it makes outside and inside its folder.
+// Names: of the things that a project makes outside and inside its folder, and those that it does not have.
 import { join } from 'node:path';
+import { MillraceError } from '../base/index.ts';
+import { nearestName } from '../data/index.ts';
 import type { Project, SourceSpec } from './project/project.ts';
 
 /** The replication slot and the publication of a source, unless the project names others. */
@@ -8,3 +10,9 @@ export const publicationName = (source: SourceSpec): string => source.publicatio
 
 /** Where the log of a source lies. */
 export const logFolder = (project: Pick<Project, 'folder'>, source: string): string => join(project.folder, '.millrace', 'log', source);
+
+/** NAME_UNKNOWN with the nearest of the names that there are, or all of them. `kind`: what was wanted, e.g. `replica`. */
+export function unknownName(kind: string, name: string, names: readonly string[]): MillraceError {
+  const near = nearestName(name, names);
+  return new MillraceError('NAME_UNKNOWN', `no ${kind} is named "${name}"`, { hint: near === undefined ? `the project has ${names.join(', ')}` : `did you mean "${near}"?` });
+}

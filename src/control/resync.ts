@@ -1,8 +1,9 @@
 // resync: lets replicas read tables again, through the process that runs the project or, when none does, before the next start.
-import { createLogger, MillraceError, systemClock } from '../base/index.ts';
+import { createLogger, systemClock } from '../base/index.ts';
 import { forgetLoads } from '../connect/index.ts';
 import { withConnection } from '../wire/index.ts';
 import { findRunning } from './client.ts';
+import { unknownName } from './names.ts';
 import type { Project } from './project/project.ts';
 import { postgresSource } from './supervise/source.ts';
 
@@ -17,7 +18,7 @@ export async function resync(project: Project, replica: string, tables: readonly
     return 'now';
   }
   const spec = project.replicas.find((one) => one.name === replica);
-  if (!spec) throw new MillraceError('NAME_UNKNOWN', `no replica is named "${replica}"`);
+  if (!spec) throw unknownName('replica', replica, project.replicas.map((one) => one.name));
   for (const { source } of spec.from) {
     await withConnection(spec.url, (connection) => forgetLoads(connection, spec.name, source, tables));
     const found = project.sources.find((one) => one.name === source);

@@ -4,10 +4,11 @@
 // snapshot of the target is open. Then both are compared at leisure. When nothing runs, the target must already have everything that lies before the point.
 import { createLogger, MillraceError, systemClock } from '../base/index.ts';
 import { type PostgresSource, type PostgresSnapshot, textSettings } from '../connect/index.ts';
-import { type Lsn, nearestName, parseLsn, type TableName } from '../data/index.ts';
+import { type Lsn, parseLsn, type TableName } from '../data/index.ts';
 import { compareReplica, compileForTarget, type ReplicaSpec, type TableVerdict, type VerifyPart } from '../replica/index.ts';
 import { describePgError, parsePgUrl, PgConnection } from '../wire/index.ts';
 import { findRunning, type RunningClient } from './client.ts';
+import { unknownName } from './names.ts';
 import type { Project } from './project/project.ts';
 import { postgresSource } from './supervise/source.ts';
 
@@ -20,11 +21,8 @@ const holdMs = 60_000;
 
 /** Verifies the named replicas, or all. Throws VERIFY_IMPOSSIBLE, or what the servers say, when they cannot be compared. */
 export async function verify(project: Project, names: readonly string[], signal: AbortSignal): Promise<VerifyReport> {
-  for (const name of names) {
-    if (project.replicas.some((replica) => replica.name === name)) continue;
-    const near = nearestName(name, project.replicas.map((replica) => replica.name));
-    throw new MillraceError('NAME_UNKNOWN', `no replica is named "${name}"`, near ? { hint: `did you mean "${near}"?` } : {});
-  }
+  const known = project.replicas.map((replica) => replica.name);
+  for (const name of names) if (!known.includes(name)) throw unknownName('replica', name, known);
   const chosen = names.length === 0 ? project.replicas : project.replicas.filter((replica) => names.includes(replica.name));
   const tables: Record<string, TableVerdict> = {};
   for (const spec of chosen) {

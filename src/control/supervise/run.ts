@@ -1,9 +1,10 @@
 // Runs a project in this process: wires sources, streams and replicas, and answers for all of them.
 import { createLogger, type Logger, Metrics, MillraceError, Random, systemClock } from '../../base/index.ts';
 import type { Capture } from '../../capture/index.ts';
-import { nearestName, type Position, tableAddress } from '../../data/index.ts';
+import { type Position, tableAddress } from '../../data/index.ts';
 import { Replica } from '../../replica/index.ts';
 import type { Project } from '../project/project.ts';
+import { unknownName } from '../names.ts';
 import { forgetFailures, rememberFailures } from '../failures.ts';
 import { assertNotRunning } from '../run-file.ts';
 import type { ProjectStatus, ReplicaStatus, Running, RunOptions, SourceStatus } from '../status.ts';
@@ -54,8 +55,7 @@ function chooseReplicas(project: Project, only: readonly string[] | undefined): 
   const names = [...project.replicas.map((replica) => replica.name), ...project.sources.map((source) => source.name)];
   for (const name of only) {
     if (names.includes(name)) continue;
-    const near = nearestName(name, names);
-    throw new MillraceError('NAME_UNKNOWN', `no source or replica is named "${name}"`, { hint: near ? `did you mean "${near}"?` : `the project has ${names.join(', ')}` });
+    throw unknownName('source or replica', name, names);
   }
   return project.replicas.filter((replica) => only.includes(replica.name) || replica.from.some((from) => only.includes(from.source)));
 }
@@ -195,8 +195,7 @@ class RunningProject implements Running {
   #replica(name: string): Replica {
     const found = this.#replicas.find((replica) => replica.name === name);
     if (found) return found;
-    const near = nearestName(name, this.#replicas.map((replica) => replica.name));
-    throw new MillraceError('NAME_UNKNOWN', `no running replica is named "${name}"`, near ? { hint: `did you mean "${near}"?` } : {});
+    throw unknownName('running replica', name, this.#replicas.map((replica) => replica.name));
   }
 
   /** The age of a mark: an end of the source that was seen and has not been received yet. An idle source tells its position once a second. */
