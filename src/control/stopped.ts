@@ -1,5 +1,6 @@
 // The status of a project that no process runs: what the targets and the sources know of it.
 import { asMillraceError } from '../base/index.ts';
+import { countLetters, readPositions, walEndSql } from '../connect/index.ts';
 import { formatLsn, parseLsn } from '../data/index.ts';
 import { type PgConnection, withConnection } from '../wire/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
@@ -33,7 +34,7 @@ export async function stoppedStatus(project: Project): Promise<ProjectStatus> {
 async function stoppedSource(source: SourceSpec): Promise<SourceEnd> {
   const bare = { state: 'stopped', next, position: null, lagBytes: 0, lagMs: 0, tables: {} } as const;
   const asked = await ask(source.url, async (connection) => {
-    const [end] = await connection.rows<{ lsn: string }>('select pg_catalog.pg_current_wal_lsn()::text as lsn');
+    const [end] = await connection.rows<{ lsn: string }>(`select (${walEndSql()})::text as lsn`);
     const [slot] = await connection.rows<{ lsn: string | null }>(
       'select confirmed_flush_lsn::text as lsn from pg_catalog.pg_replication_slots where slot_name = $1 and database = pg_catalog.current_database()', [slotName(source)],
     );
@@ -48,29 +49,23 @@ async function stoppedSource(source: SourceSpec): Promise<SourceEnd> {
 async function stoppedReplica(replica: ReplicaSpec, sources: ReadonlyMap<string, SourceEnd>): Promise<ReplicaStatus> {
   const bare = { state: 'stopped', next, position: null, lagBytes: 0, lagMs: 0, rows: 0, deadLetters: 0 } as const;
   const asked = await ask(replica.url, async (connection) => {
-    const [there] = await connection.rows<{ there: string }>("select (pg_catalog.to_regclass('millrace.positions') is not null)::text as there");
-    if (there?.there !== 'true') return { positions: [], letters: 0 };
-    const positions = await connection.rows<{ part: string; position: string; age: string }>(
-      `select part, position, (1000 * extract(epoch from pg_catalog.now() - updated_at))::int8::text as age
-       from millrace.positions where consumer = $1 and part <> '' and position is not null order by part`, [replica.name],
-    );
-    const [letters] = await connection.rows<{ n: string }>("select count(*)::text as n from millrace.dead_letters where consumer = $1 and state in ('open', 'joined')", [replica.name]);
-    return { positions, letters: Number(letters?.n ?? 0) };
+    const positions = await readPositions(connection, replica.name);
+    return positions ? { positions, letters: await countLetters(connection, replica.name) } : { positions: [], letters: 0 };
   });
   if ('problem' in asked) return { ...bare, reason: asked.problem };
   const { positions, letters } = asked;
   if (positions.length === 0) return { ...bare, reason: 'it has not run yet' };
   let lagBytes = 0;
   let lagMs = 0;
-  for (const { part, position, age } of positions) {
+  for (const { part, position, ageMs } of positions) {
     const end = sources.get(part)?.end;
-    if (end === undefined || end <= parseLsn(position)) continue;
-    const bytes = Number(end - parseLsn(position));
+    if (end === undefined || end <= position) continue;
+    const bytes = Number(end - position);
     lagBytes = Math.max(lagBytes, bytes);
     // An idle server writes a little WAL by itself: it says nothing about changes.
-    if (bytes > idleWalBytes) lagMs = Math.max(lagMs, Number(age));
+    if (bytes > idleWalBytes) lagMs = Math.max(lagMs, ageMs);
   }
-  return { ...bare, reason: 'no process runs this project', position: positions.map((each) => formatLsn(parseLsn(each.position))).join(', '), lagBytes, lagMs, deadLetters: letters };
+  return { ...bare, reason: 'no process runs this project', position: positions.map((each) => formatLsn(each.position)).join(', '), lagBytes, lagMs, deadLetters: letters };
 }
 
 async function ask<T extends object>(url: string, question: (connection: PgConnection) => Promise<T>): Promise<T | { readonly problem: string }> {

@@ -3,8 +3,8 @@
 // The running replica is asked to stand still, a snapshot of the source gives the point, and the replica goes exactly there and stays until a
 // snapshot of the target is open. Then both are compared at leisure. When nothing runs, the target must already have everything that lies before the point.
 import { createLogger, MillraceError, systemClock } from '../base/index.ts';
-import { type PostgresSource, type PostgresSnapshot, textSettings } from '../connect/index.ts';
-import { type Lsn, parseLsn, type TableName } from '../data/index.ts';
+import { type PostgresSource, type PostgresSnapshot, readPositions, textSettings } from '../connect/index.ts';
+import type { TableName } from '../data/index.ts';
 import { compareReplica, compileForTarget, type ReplicaSpec, type TableVerdict, type VerifyPart } from '../replica/index.ts';
 import { describePgError, parsePgUrl, PgConnection } from '../wire/index.ts';
 import { findRunning, type RunningClient } from './client.ts';
@@ -88,7 +88,7 @@ async function hold(
 
 /** Without a running process: whether the target has everything that lies before the cut. */
 async function mustHaveEverything(spec: ReplicaSpec, { source, snapshot }: Cut, target: PgConnection): Promise<void> {
-  const position = await readPosition(target, spec.name, source.name);
+  const position = (await readPositions(target, spec.name))?.find(({ part }) => part === source.name)?.position;
   if (position === undefined) {
     throw new MillraceError('VERIFY_IMPOSSIBLE', `replica "${spec.name}" has taken nothing from source "${source.name}" yet`, { where: target.where, hint: 'run `millrace up`' });
   }
@@ -99,9 +99,4 @@ async function mustHaveEverything(spec: ReplicaSpec, { source, snapshot }: Cut, 
       hint: 'run `millrace up --until caught-up`, or verify while `millrace up` runs',
     });
   }
-}
-
-async function readPosition(target: PgConnection, consumer: string, part: string): Promise<Lsn | undefined> {
-  const [row] = await target.rows<{ position: string | null }>('select position from millrace.positions where consumer = $1 and part = $2', [consumer, part]);
-  return row?.position ? parseLsn(row.position) : undefined;
 }

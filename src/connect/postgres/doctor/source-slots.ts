@@ -1,6 +1,7 @@
 // Replication slots and open transactions of a source: ours, others that keep WAL, and what a new slot would wait for.
 import { quoteLiteral } from '../../../data/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
+import { walEndSql } from '../wal-end.ts';
 import { type Findings, sizeText } from './finding.ts';
 
 interface SlotRow extends Record<string, string | null> {
@@ -19,8 +20,8 @@ const keepsMuch = 1 << 30;
 export async function checkSlots(connection: PgConnection, findings: Findings, slot: string): Promise<boolean> {
   const rows = await connection.rows<SlotRow>(
     `select slot_name::text as name, plugin::text, (database is not distinct from pg_catalog.current_database())::text as here, active::text, active_pid::text as pid,
-       wal_status::text as status, pg_catalog.pg_wal_lsn_diff(case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end,
-       restart_lsn)::text as kept from pg_catalog.pg_replication_slots order by slot_name`,
+       wal_status::text as status, pg_catalog.pg_wal_lsn_diff(${walEndSql()}, restart_lsn)::text as kept
+     from pg_catalog.pg_replication_slots order by slot_name`,
   );
   const drop = (name: string): string => `select pg_drop_replication_slot(${quoteLiteral(name)});`;
   const ours = rows.find((row) => row.name === slot);

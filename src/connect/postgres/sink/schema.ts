@@ -1,6 +1,7 @@
 // The tables that Millrace keeps in a target: positions, states of tables, dead letters. Everything lives in the schema `millrace`.
 import { MillraceError } from '../../../base/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
+import { lockTargetSql } from '../target/lock.ts';
 
 /** The format of the tables below. A release reads its own format and the one before; a newer one is refused. */
 const schemaFormat = 1;
@@ -33,7 +34,7 @@ export const millraceSchemaSql = (): string => ddl.map((statement) => `${stateme
 export async function ensureSchema(connection: PgConnection): Promise<void> {
   if (!(await isThere(connection))) {
     // Two processes that start together would collide in "if not exists"; the lock lets the second one find everything there.
-    await connection.query(`begin; select pg_catalog.pg_advisory_xact_lock(7238746123); ${ddl.join('; ')}; commit`).catch(async (error: unknown) => {
+    await connection.query(`begin; ${lockTargetSql}; ${ddl.join('; ')}; commit`).catch(async (error: unknown) => {
       await connection.query('rollback');
       throw error;
     });

@@ -9,6 +9,7 @@ import type { RunSink, Source, SourceState } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, parsePgUrl, PgConnection, PgError } from '../../../wire/index.ts';
 import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, StreamRelations } from '../catalog.ts';
 import { TypeCatalog } from '../types.ts';
+import { walEndSql } from '../wal-end.ts';
 import { createSlot, describeSlotError, dropSlot, ensurePublication, readSlot } from './slot.ts';
 import { PostgresSnapshot } from './snapshot.ts';
 import { followStream } from './stream.ts';
@@ -153,8 +154,7 @@ export class PostgresSource implements Source {
 
   async #walEnds(): Promise<{ inserted: Lsn; flushed: Lsn }> {
     const [row] = await this.#ask((control) => control.rows<{ inserted: string; flushed: string }>(
-      `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as inserted,
-              case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end::text as flushed`,
+      `select (${walEndSql('inserted')})::text as inserted, (${walEndSql('flushed')})::text as flushed`,
     ));
     return { inserted: parseLsn(row?.inserted ?? '0/0'), flushed: parseLsn(row?.flushed ?? '0/0') };
   }
@@ -162,8 +162,7 @@ export class PostgresSource implements Source {
   /** Bytes of WAL that the slot holds back; 0 if that is unknown. */
   async walKept(): Promise<number> {
     const [row] = await this.#ask((control) => control.rows<{ kept: string | null }>(
-      `select pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end, restart_lsn)::text as kept
-       from pg_replication_slots where slot_name = $1`,
+      `select pg_wal_lsn_diff(${walEndSql()}, restart_lsn)::text as kept from pg_replication_slots where slot_name = $1`,
       [this.#options.slot],
     ));
     return Number(row?.kept ?? 0);

@@ -1,11 +1,9 @@
 // Runs the DDL of a plan. Two processes may do so at once: they take turns, and what is already there is left as it is.
 import { type Logger, MillraceError, silentLogger } from '../../../base/index.ts';
 import { describePgError, type PgConnection, PgError } from '../../../wire/index.ts';
+import { lockTargetSql } from './lock.ts';
 import type { TargetPlan } from './plan.ts';
 import type { DdlStatement } from './statement.ts';
-
-/** The key of the advisory lock under which targets are changed: "millrace" in ASCII. */
-const ddlLock = 0x6d696c6c72616365n;
 
 /** Duplicate schema, table, object, column; or the index of a catalog, when a process without the lock was faster. */
 const alreadyThere: ReadonlySet<string> = new Set(['42P06', '42P07', '42710', '42701', '23505']);
@@ -19,7 +17,7 @@ export async function applyTarget(connection: PgConnection, plan: TargetPlan, lo
   if (plan.ddl.length === 0) return;
   await connection.query('begin');
   try {
-    await connection.query(`select pg_catalog.pg_advisory_xact_lock(${ddlLock})`);
+    await connection.query(lockTargetSql);
     for (const statement of plan.ddl) await run(connection, statement, logger);
     await connection.query('commit');
   } catch (error) {

@@ -1,5 +1,25 @@
-// What a resync and the status need of the tables in the schema `millrace`, without taking over the consumer.
+// What resync, verify and the status of a stopped project need of the tables in the schema `millrace`, without taking over the consumer.
+import { type Lsn, parseLsn } from '../../../data/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
+
+/** How far a consumer is with a source. */
+export interface StoredPosition {
+  readonly part: string;
+  readonly position: Lsn;
+  /** Since it moved, by the server's clock. */
+  readonly ageMs: number;
+}
+
+/** The positions of a consumer, a source each; undefined where nothing has been written to this database yet. */
+export async function readPositions(connection: PgConnection, consumer: string): Promise<readonly StoredPosition[] | undefined> {
+  const [schema] = await connection.rows<{ there: string }>("select (pg_catalog.to_regclass('millrace.positions') is not null)::text as there");
+  if (schema?.there !== 'true') return undefined;
+  const rows = await connection.rows<{ part: string; position: string; age: string }>(
+    `select part, position, (1000 * extract(epoch from pg_catalog.now() - updated_at))::int8::text as age
+     from millrace.positions where consumer = $1 and part <> '' and position is not null order by part`, [consumer],
+  );
+  return rows.map(({ part, position, age }) => ({ part, position: parseLsn(position), ageMs: Number(age) }));
+}
 
 /**
  * Lets a consumer read tables again (addresses at the source); all of a source's, and its position, when none is named. A target table that
