@@ -96,9 +96,13 @@ async function sinkAll(url: string, relation: Relation, batches: readonly Batch[
   const fields = Int32Array.from(relation.columns, (_, i) => i);
   let position = 1n;
   const took = await seconds(async () => {
-    for (const batch of batches) {
-      const step: TableStep = { kind: 'rows', writes: [{ target, from: relation, batch, fields }] };
-      await sink.commit('bench', asLsn((position += 1n)), [step]);
+    // As a replica under load does it: the next epoch is folded while the one before it is on its way.
+    const epochs = batches.map((batch): TableStep[] => [{ kind: 'rows', writes: [{ target, from: relation, batch, fields }] }]);
+    for (const [i, steps] of epochs.entries()) {
+      const committing = sink.commit('bench', asLsn((position += 1n)), steps);
+      const next = epochs[i + 1];
+      if (next) sink.prepare(next);
+      await committing;
     }
   });
   await sink.close();

@@ -26,5 +26,7 @@ export interface TransactionalSink<Step> {
    * process has taken over, a retriable error when trying again may help.
    */
   commit(part: string, position: Position, steps: readonly Step[]): Promise<Committed>;
+  /** Does what can be done for a later `commit` of these very steps while an earlier one is on its way. Changes nothing; may do nothing. */
+  prepare?(steps: readonly Step[]): void;
   close(): Promise<void>;
 }

@@ -67,15 +67,24 @@ export class Gatherer {
    * The next epoch behind `from`; waits until something is there. Undefined when the reader was closed, or when the hold is reached: then
    * `from` is as far as one can go without passing it.
    */
-  async next(from: Position): Promise<Gathered | undefined> {
+  next(from: Position): Promise<Gathered | undefined> {
+    return this.#gather(from, true);
+  }
+
+  /** What is there already behind `from`, as the next epoch; undefined when that is nothing. */
+  ahead(from: Position): Promise<Gathered | undefined> {
+    return this.#gather(from, false);
+  }
+
+  async #gather(from: Position, waits: boolean): Promise<Gathered | undefined> {
     const runs: Run[] = [];
     let [rows, bytes, position] = [0, 0, from];
-    let lingers = true;
+    let lingers = waits;
     for (;;) {
       const whole = runs.length === 0 || runs.at(-1)?.open === false;
       if (whole && (rows >= this.#limits.rowsMax || bytes >= this.#limits.bytesMax)) break;
-      this.#isIdle = runs.length === 0;
-      const read: Run | undefined = this.#left ?? (await this.#reader.next(runs.length === 0 || !whole));
+      this.#isIdle = waits && runs.length === 0;
+      const read: Run | undefined = this.#left ?? (await this.#reader.next(runs.length === 0 ? waits : !whole));
       this.#isIdle = false;
       this.#left = undefined;
       if (!read) {

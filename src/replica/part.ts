@@ -23,6 +23,14 @@ const limits = { rowsMax: 20_000, bytesMax: 8 << 20, lingerMsMax: 100, lingerRow
 /** An idle position is written to the target this often, so that the source can forget what lies before it. */
 const idleCommitEveryMs = 5000;
 
+/** From this size on, the next epoch is made while the one before it is on its way; smaller ones do better to grow until then. */
+const aheadRowsMin = 2000;
+
+interface Epoch {
+  readonly gathered: Gathered;
+  readonly steps?: readonly TableStep[];
+}
+
 /** How far a part is, for status. */
 export interface PartProgress {
   /** Applied, in this process's memory; the target may have an older one while the source is idle. */
@@ -267,27 +275,28 @@ export class Part {
   async #apply(gatherer: Gatherer, routes: Routes, signal: AbortSignal): Promise<void> {
     const { target, clock, metrics, replica } = this.#options;
     const consistentFrom = [...this.#snapshots.values()].reduce((a, b) => (a > b ? a : b), 0n);
+    let ahead: Epoch | undefined;
     while (!signal.aborted) {
       if ((this.progress.applied as Position) >= consistentFrom) {
         this.#snapshots.clear();
         this.progress.phase = 'streaming';
       }
-      const gathered = await this.#nextEpoch(gatherer);
+      const gathered: Gathered | undefined = ahead?.gathered ?? (await this.#nextEpoch(gatherer));
       if (!gathered) {
         if (signal.aborted || !(await this.#standStill(signal))) return;
         continue;
       }
       const first = gathered.runs.find((run) => run.transactions.length > 0);
       this.progress.pendingSinceUs = first?.transactions[0]?.timeUs ?? 0n;
-      const steps: TableStep[] = [];
-      for (const gatheredRun of gathered.runs) {
-        const run = this.#withoutNew(gatheredRun);
-        await this.#followShapes(run, routes);
-        steps.push(...routes.steps(this.#withoutLoaded(run)));
-      }
+      const steps: readonly TableStep[] = ahead?.steps ?? (await this.#stepsOf(gathered, routes));
+      ahead = undefined;
+      let looking: Promise<Epoch | undefined> | undefined;
       const idle = steps.length === 0;
       if (!idle || clock.monotonic() - this.#storedAtMs >= idleCommitEveryMs) {
-        const committed = await target.commit(this.source, gathered.position, steps);
+        const committing = target.commit(this.source, gathered.position, steps);
+        if (gathered.rows >= aheadRowsMin) looking = this.#lookAhead(gatherer, gathered.position, routes);
+        looking?.catch(() => undefined); // whatever is wrong with the next epoch, this one is finished first; it is awaited below
+        const committed = await committing;
         this.#storedIs(gathered.position);
         this.progress.rows += committed.rows;
         metrics.add('replicaRows', { replica }, committed.rows);
@@ -298,7 +307,32 @@ export class Part {
       // What was gathered before the hold was set may have gone past it.
       if (this.#hold && gathered.position > this.#hold.goal) this.#hold.passed(gathered.position);
       else if (this.#hold && gathered.position === this.#hold.goal) this.#hold.reached();
+      ahead = await looking;
     }
+  }
+
+  /** What the runs of an epoch do to the target. The target's tables follow new shapes first. */
+  async #stepsOf(gathered: Gathered, routes: Routes): Promise<TableStep[]> {
+    const steps: TableStep[] = [];
+    for (const gatheredRun of gathered.runs) {
+      const run = this.#withoutNew(gatheredRun);
+      await this.#followShapes(run, routes);
+      steps.push(...routes.steps(this.#withoutLoaded(run)));
+    }
+    return steps;
+  }
+
+  /**
+   * Makes the next epoch of what is there already, while the one before it is on its way to the target: under load neither side waits for the
+   * other. A table in a new shape is left for later, since the target's table must follow only then.
+   */
+  async #lookAhead(gatherer: Gatherer, from: Position, routes: Routes): Promise<Epoch | undefined> {
+    const gathered = await gatherer.ahead(from);
+    if (!gathered) return undefined;
+    if (this.#snapshots.size > 0 || gathered.runs.some((run) => newShapes(run, routes).length > 0)) return { gathered };
+    const steps = await this.#stepsOf(gathered, routes);
+    this.#options.target.prepare?.(steps);
+    return { gathered, steps };
   }
 
   /** The next epoch. While none comes, the position of an idle source is written to the target, so that the source can forget what lies before it. */
@@ -351,15 +385,9 @@ export class Part {
 
   /** Lets the target follow when a run brings a table in a new shape. */
   async #followShapes(run: Run, routes: Routes): Promise<void> {
-    let changed = false;
-    for (const batch of run.batches) {
-      const known = routes.for(batch.relation)[0]?.relation;
-      if (known && known.version !== batch.relation.version) {
-        routes.relationChanged(batch.relation);
-        changed = true;
-      }
-    }
-    if (changed) await this.#options.prepare(routes);
+    const changed = newShapes(run, routes);
+    for (const relation of changed) routes.relationChanged(relation);
+    if (changed.length > 0) await this.#options.prepare(routes);
   }
 
   /** A run without the rows that a table's snapshot has already. */
@@ -389,6 +417,13 @@ export class Part {
     this.#membership.holds(position);
   }
 }
+
+/** Relations of a run that the routes know in another shape. */
+const newShapes = (run: Run, routes: Routes): Relation[] =>
+  run.batches.flatMap(({ relation }) => {
+    const known = routes.for(relation)[0]?.relation;
+    return known && known.version !== relation.version ? [relation] : [];
+  });
 
 /** The first element, and all elements. */
 async function firstOf<T>(items: AsyncIterable<T>): Promise<{ value: T | undefined; all: AsyncIterable<T> }> {

@@ -137,6 +137,7 @@ export class Replica {
       const current = (): ReturnType<ReplicaOptions['connect']> => this.#target as ReturnType<ReplicaOptions['connect']>;
       const target: ReplicaTarget = {
         open: () => current().target.open(),
+        prepare: (steps) => current().target.prepare?.(steps),
         commit: async (part, position, steps) => {
           const committed = await this.#inTurn('', () => current().target.commit(part, position, steps));
           if (committed.deadLetters > 0 || this.deadLetters > 0) this.#recountLetters();

@@ -6,7 +6,7 @@ import { State } from './fold.ts';
 import type { Layout, LayoutColumn } from './layout.ts';
 import { CopyStream, keyArrays, rowArrays, writeKeys, writeRows } from './rows.ts';
 import type { Sent, Session } from './session.ts';
-import { allColumns, arrayRelation, completeSql, copyTarget, deleteSql, insertSql, updateSql, upsertSql } from './statements.ts';
+import { allColumns, arrayRelation, completeSql, copyTarget, deleteSql, insertSql, overwriteSql, updateSql, upsertSql } from './statements.ts';
 
 /**
  * Above this many rows a COPY beats arrays. Measured on PostgreSQL 18 over loopback, 10 columns with jsonb, ms a commit of half inserts and half
@@ -138,7 +138,11 @@ export function send(session: Session, table: Table, mode: Mode, entries: readon
     sendRows(session, table, group, present, 'update', (from, rows) => updateSql(layout, from, present, rows));
   }
   if (scans) session.tell('other', 'set enable_hashjoin = off');
-  if (work.upserts.length > 0) sendRows(session, table, work.upserts, columns, 'rows', (from) => upsertSql(layout, from));
+  if (work.upserts.length > arrayRowsMax) {
+    const stage = session.stage(layout, columns.map((i) => `c${i}`), (emit) => writeRows(fold, layout, work.upserts, columns, emit), { what: 'rows', layout, entries: work.upserts });
+    const rows = [new Writer(8).i64(BigInt(work.upserts.length)).view()];
+    session.track({ what: 'rows', layout, entries: work.upserts, promise: session.execute(overwriteSql(layout, `${stage} s`, '$1'), rows, [20]) });
+  } else if (work.upserts.length > 0) sendRows(session, table, work.upserts, columns, 'rows', (from) => upsertSql(layout, from));
   crashPoint('apply.mid-copy');
   if (work.inserts.length > arrayRowsMax && layout.direct) {
     const promise = session.copy(copyTarget(layout), (emit) => writeRows(fold, layout, work.inserts, columns, emit));

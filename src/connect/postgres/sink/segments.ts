@@ -75,6 +75,16 @@ export class Layouts {
     return this.#layouts.get(tableAddress(write.target))?.find((other) => sameLayout(other.write, write))?.layout;
   }
 
+  /** Whether the layouts of all writes are known, so that nothing has to be read for them. */
+  knows(steps: readonly TableStep[]): boolean {
+    return steps.every((step) => step.kind !== 'rows' || step.writes.every((write) => write.rows?.length === 0 || this.#known(write) !== undefined));
+  }
+
+  /** Whether a layout is one of those in use: not made of a shape that has been found out of date. */
+  holds(layout: Layout): boolean {
+    return this.#layouts.get(layout.address)?.some((known) => known.layout === layout) ?? false;
+  }
+
   shape(table: TableName): Shape {
     const known = this.#shapes.get(tableAddress(table));
     assert(known, 'the shape of a table was not loaded');

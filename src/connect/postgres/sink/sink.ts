@@ -41,6 +41,10 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   readonly #layouts: Layouts;
   readonly #letters = new OpenLetters();
   #session: Session | undefined;
+  /** Steps of the next commit, and whether there is time to fold them: this one is sent and not answered. */
+  #next: readonly TableStep[] | undefined;
+  #waits = false;
+  #prepared: { readonly steps: readonly TableStep[]; readonly segments: Segment[] } | undefined;
   /** A commit whose outcome is not known: the connection broke before its answer came. */
   #pending: { part: string; position: Position; epoch: bigint; committed: Committed } | undefined;
 
@@ -74,6 +78,26 @@ export class PostgresSink implements TransactionalSink<TableStep> {
 
   get #where(): string {
     return displayTarget(this.#options.connect);
+  }
+
+  /** Folds the steps of the next commit while the server works on this one, if the tables that they write are known. */
+  prepare(steps: readonly TableStep[]): void {
+    this.#next = steps;
+    if (this.#waits) this.#foldNext();
+  }
+
+  #foldNext(): void {
+    const [session, steps] = [this.#session, this.#next];
+    this.#next = undefined;
+    if (session && steps && this.#layouts.knows(steps)) this.#prepared = { steps, segments: segmentsOf(steps, this.#layouts, session.replicaRole) };
+  }
+
+  /** The segments of steps: those that were prepared, once, if their layouts still hold. */
+  #segmentsOf(session: Session, steps: readonly TableStep[]): Segment[] {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    const holds = prepared?.steps === steps && prepared.segments.every(({ tables, ordered }) => [...tables, ...ordered].every(({ layout }) => this.#layouts.holds(layout)));
+    return prepared && holds ? prepared.segments : segmentsOf(steps, this.#layouts, session.replicaRole);
   }
 
   async commit(part: string, position: Position, steps: readonly TableStep[]): Promise<Committed> {
@@ -175,7 +199,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
 
   async #attempt(session: Session, part: string, position: Position, steps: readonly TableStep[], mode: Mode): Promise<Committed | Mode> {
     const identity = this.#options.identityOf(part);
-    const segments = segmentsOf(steps, this.#layouts, session.replicaRole);
+    const segments = this.#segmentsOf(session, steps);
     session.begin();
     crashPoint('apply.after-begin');
     this.#fence.advance(session, part, position, identity);
@@ -193,7 +217,11 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     this.#pending = { part, position, epoch: (this.#fence.get(part)?.epoch ?? 0n) + 1n, committed };
     session.connection.flush();
     crashPoint('apply.after-commit-sent');
-    const failure = await session.settle();
+    // Only once all is sent: while this process folds, the server must not wait for it.
+    await session.connection.drained();
+    this.#waits = true;
+    this.#foldNext();
+    const failure = await session.settle().finally(() => (this.#waits = false));
     if (failure) return this.#judge(session, steps, failure, mode);
     const tag = (await outcome)[0]?.tag;
     if (tag !== 'COMMIT') throw new MillraceError('SERVER_ERROR', `the server answered ${tag} to COMMIT`, { where: this.#where, retriable: true });
