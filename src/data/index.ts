@@ -12,6 +12,7 @@ export { RunBuilder } from './run-builder.ts';
 export { fieldOf, locateFields, writeField, writeFields } from './tuple.ts';
 export { CalendarDate, TimeOfDay } from './values/calendar-date.ts';
 export { Decimal } from './values/decimal.ts';
+export { FLOAT4_NORMAL_MIN, float4Text, float8Text } from './values/float-text.ts';
 export { Interval } from './values/interval.ts';
 export { JsonNull, Unchanged, type Json } from './values/marks.ts';
 export { Timestamp, type TimestampKind } from './values/timestamp.ts';

@@ -1,11 +1,11 @@
 // Values to and from PostgreSQL's text form, by type.
 import {
-  CalendarDate, Decimal, Interval, type PgType, TimeOfDay, Timestamp,
+  CalendarDate, Decimal, float4Text, float8Text, Interval, type PgType, TimeOfDay, Timestamp,
 } from '../data/index.ts';
 import { arrayText, parseArray } from './array-text.ts';
 import { badDate, badInput, evaluationFailed, typeInMessages } from './errors.ts';
 import { jsonText, parseJson } from './json.ts';
-import { floatText4, floatText8, parseFloatText } from './float-text.ts';
+import { parseFloatText } from './float-text.ts';
 import { typeName } from './types.ts';
 
 /** PostgreSQL's text of a value of the type (never NULL), with DateStyle ISO, TimeZone UTC, bytea_output hex. */
@@ -20,9 +20,9 @@ export function textOf(type: PgType): (value: any) => string {
     case 'bytea':
       return (value: Buffer) => `\\x${value.toString('hex')}`;
     case 'float4':
-      return floatText4;
+      return float4Text;
     case 'float8':
-      return floatText8;
+      return float8Text;
     case 'json':
     case 'jsonb':
       return jsonText;

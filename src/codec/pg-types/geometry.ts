@@ -1,7 +1,8 @@
 // point, line, lseg, box, path, polygon, circle: doubles one after the other; path and polygon start with their count of points.
 import type { ByteWriter } from '../../base/index.ts';
+import { float8Text } from '../../data/index.ts';
 import { fixed, type ValueForm, textual } from './value-form.ts';
-import { float8, float8Text } from './floats.ts';
+import { float8 } from './floats.ts';
 
 const number = (bytes: Buffer, at: number): string => float8Text(bytes.readDoubleBE(at));
 const pair = (bytes: Buffer, at: number): string => `(${number(bytes, at)},${number(bytes, at + 8)})`;
