@@ -1,22 +1,17 @@
 // One source of a replica: joins the stream, loads what is not loaded yet, then applies epoch after epoch.
-import { type Clock, crashPoint, type Logger, type Metrics, MillraceError } from '../base/index.ts';
+import { MillraceError } from '../base/index.ts';
 import { AbandonedTransaction } from '../bus/index.ts';
-import { asPosition, batchFrom, type Position, type Relation, type Run, type SourceIdentity, tableAddress } from '../data/index.ts';
-import type { ConsumerPosition, Feed, FeedMembership, SourceState, TableStep } from '../flow/index.ts';
-import type { ReplicaTarget } from './target.ts';
+import { asPosition, type Position, type Relation, type Run } from '../data/index.ts';
+import type { ConsumerPosition, FeedMembership, SourceState, TableStep } from '../flow/index.ts';
+import { checkGap, checkIdentity } from './checks.ts';
 import { type Gathered, Gatherer } from './gather.ts';
+import { Loader, type LoaderOptions } from './loader.ts';
+import type { PartProgress } from './progress.ts';
 import type { Routes } from './rules/routes.ts';
+import { SourceTables } from './source-tables.ts';
 
-export interface PartOptions {
-  readonly replica: string;
-  readonly feed: Feed;
-  readonly target: ReplicaTarget;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
+export interface PartOptions extends LoaderOptions {
   compile(relations: readonly Relation[]): Promise<Routes>;
-  /** Called when the shape of target tables must follow. */
-  prepare(routes: Routes): Promise<void>;
 }
 
 const limits = { rowsMax: 20_000, bytesMax: 8 << 20, lingerMsMax: 100, lingerRowsMin: 100 };
@@ -31,18 +26,6 @@ interface Epoch {
   readonly steps?: readonly TableStep[];
 }
 
-/** How far a part is, for status. */
-export interface PartProgress {
-  /** Applied, in this process's memory; the target may have an older one while the source is idle. */
-  applied: Position | undefined;
-  /** Commit time of the oldest change that is being applied, microseconds; 0n when none is. */
-  pendingSinceUs: bigint;
-  phase: 'starting' | 'snapshot' | 'streaming';
-  rows: number;
-  readonly snapshotRows: Map<string, number>;
-  readonly loading: Set<string>;
-}
-
 export class Part {
   readonly progress: PartProgress = { applied: undefined, pendingSinceUs: 0n, phase: 'starting', rows: 0, snapshotRows: new Map(), loading: new Set() };
   readonly source: string;
@@ -51,11 +34,6 @@ export class Part {
   readonly #membership: FeedMembership;
   #stored: Position | undefined;
   #storedAtMs = 0;
-  /** Tables whose snapshot is newer than the position: their changes up to it are in it already. */
-  readonly #snapshots = new Map<string, Position>();
-  /** The source's tables as they were at the start: OID → address. */
-  #tables = new Map<number, string>();
-  readonly #passedOver = new Set<string>();
   #gatherer: Gatherer | undefined;
   #hold: { goal: Position; until: number; reached: () => void; passed: (at: Position) => void; broken: () => void } | undefined;
   #wake: (() => void) | undefined;
@@ -73,13 +51,13 @@ export class Part {
     if (!state) return;
     const routes = await this.#options.compile(state.relations);
     this.routes = routes;
-    this.#tables = new Map(state.relations.map((relation) => [relation.oid, tableAddress(relation)]));
+    const tables = new SourceTables(state.relations, this.#options.logger);
     const known = positions.find((position) => position.part === this.source);
-    if (known) await this.#checkIdentity(known, state);
+    if (known) await checkIdentity(known, state, feed.source, this.#options.replica);
     await this.#options.prepare(routes);
-    await this.#load(known, routes, state, signal);
+    await this.#load(known, new Loader(this.#options, routes, tables, this.progress), state, signal);
     if (signal.aborted) return;
-    await this.#follow(routes, signal);
+    await this.#follow(routes, tables, signal);
     // A clean stop leaves the newest position behind, so that nothing looks outstanding.
     const { applied } = this.progress;
     if (applied !== undefined && this.#stored !== undefined && applied > this.#stored) {
@@ -128,69 +106,18 @@ export class Part {
     this.#wake?.();
   }
 
-  async #checkIdentity(known: ConsumerPosition, state: SourceState): Promise<void> {
-    const { feed, replica } = this.#options;
-    const position = (at: Position): string => feed.source.formatPosition(at);
-    const same: SourceIdentity = known.identity;
-    if (same.systemId !== '' && same.systemId !== state.identity.systemId) {
-      throw new MillraceError('SOURCE_CHANGED', `source "${this.source}" is another server than the one that replica "${replica}" was filled from`, {
-        detail: `system identifier ${state.identity.systemId}, before ${same.systemId}`,
-      });
-    }
-    const left = state.branches.find((branch) => branch.timeline === same.timeline);
-    const end = await feed.source.end();
-    if (known.position > end || (left && known.position > left.at)) {
-      throw new MillraceError('SOURCE_CHANGED', `source "${this.source}" is behind what replica "${replica}" has of it: it was restored from an older state`, {
-        detail: `${left ? `it left timeline ${left.timeline} at ${position(left.at)}` : `its log ends at ${position(end)}`}, the replica stands at ${position(known.position)}`,
-        hint: `run \`millrace resync ${replica}\` to read its tables again`,
-      });
-    }
-    // The slot stays fresh for as long as this process is connected; a replica that was filled since then stands behind its beginning.
-    if (state.fresh && known.position < state.oldest) {
-      throw new MillraceError('SLOT_LOST', `the replication slot of source "${this.source}" was gone and has been made again at ${position(state.oldest)}`, {
-        detail: `replica "${replica}" stands at ${position(known.position)}; the changes between are lost to it`,
-        hint: `run \`millrace resync ${replica}\` to read its tables again`,
-      });
-    }
-  }
-
-  /** Checks that the stream has everything behind `position`. */
-  #checkGap(position: Position): void {
-    const { feed, replica } = this.#options;
-    const { start } = feed.stream;
-    if (start === undefined || position >= start) return;
-    throw new MillraceError('POSITION_GAP', `replica "${replica}" stands at ${feed.source.formatPosition(position)}, but source and log begin at ${feed.source.formatPosition(start)}`, {
-      hint: `run \`millrace resync ${replica}\` to read its tables again`,
-    });
-  }
-
-  async #load(known: ConsumerPosition | undefined, routes: Routes, state: SourceState, signal: AbortSignal): Promise<void> {
-    const { feed, target, logger, metrics, replica } = this.#options;
-    this.#snapshots.clear();
+  /** Loads what the target does not have. Returns early when the signal aborts. */
+  async #load(known: ConsumerPosition | undefined, loader: Loader, state: SourceState, signal: AbortSignal): Promise<void> {
+    const { feed, target, replica } = this.#options;
     this.progress.loading.clear();
-    const tables = await target.tables(this.source);
-    const missing: Relation[] = [];
-    const current = state.relations.flatMap((relation) => routes.for(relation).map((route) => ({ source: tableAddress(relation), target: tableAddress(route.target) })));
-    await target.forgetOthers(this.source, current);
-    for (const relation of state.relations) {
-      for (const route of routes.for(relation)) {
-        const record = tables.find((table) => table.source === tableAddress(relation) && table.target === tableAddress(route.target));
-        // Dropped and made again: the stream has nothing of what was in it before it was published.
-        if (record?.done && (record.oid === 0 || record.oid === relation.oid)) {
-          this.#snapshots.set(tableAddress(relation), record.snapshotPosition);
-          this.progress.snapshotRows.set(tableAddress(relation), record.rows);
-        } else if (!missing.includes(relation)) missing.push(relation);
-      }
-    }
+    const missing = await loader.missing(state.relations);
     if (known) {
-      this.#checkGap(known.position);
+      checkGap(known.position, feed, replica);
       this.#storedIs(known.position);
       this.progress.applied = known.position;
     }
     if (known && missing.length === 0) return;
     this.progress.phase = 'snapshot';
-    const ranks = await target.loadRanks(missing.flatMap((relation) => routes.for(relation).map((route) => route.target)));
-    const rankOf = (relation: Relation): number => Math.max(0, ...routes.for(relation).map((route) => ranks.get(tableAddress(route.target)) ?? 0));
     const snapshot = await feed.source.snapshot(missing, signal);
     try {
       if (!known) {
@@ -199,55 +126,13 @@ export class Part {
         this.#storedIs(snapshot.position);
         this.progress.applied = snapshot.position;
       }
-      for (const relation of snapshot.relations.toSorted((a, b) => rankOf(a) - rankOf(b))) {
-        const address = tableAddress(relation);
-        crashPoint('snapshot.before-table');
-        this.progress.loading.add(address);
-        // It may have changed, or have been made again, since the source was opened.
-        const changed = routes.for(relation)[0]?.relation.version !== relation.version;
-        if (changed) routes.relationChanged(relation);
-        this.#tables.set(relation.oid, address);
-        const first = await firstOf(snapshot.read(relation, signal));
-        if (signal.aborted) return;
-        if (first.value) routes.probe(relation, first.value);
-        if (changed || first.value) await this.#options.prepare(routes);
-        let batches = first.all;
-        for (const route of routes.for(relation)) {
-          logger.info('loading', { table: address, to: tableAddress(route.target), rowsEstimate: snapshot.estimate(relation) });
-          let rows = 0;
-          const steps = (async function* (read: AsyncIterable<Run>): AsyncGenerator<TableStep> {
-            for await (const run of read) {
-              const write = route.write(run.batches[0] as Run['batches'][number], run);
-              if (write) yield { kind: 'rows', writes: [write] };
-            }
-          })(this.#asRuns(batches, snapshot.position, (count) => {
-            rows += count;
-            this.progress.snapshotRows.set(address, rows);
-            metrics.add('snapshotRows', { replica, table: address }, count);
-          }));
-          const loaded = await target.load({ part: this.source, from: relation, target: route.target, position: snapshot.position, steps }, signal);
-          this.progress.rows += loaded.rows;
-          if (signal.aborted) return;
-          batches = snapshot.read(relation, signal);
-        }
-        this.#snapshots.set(address, snapshot.position);
-        this.progress.loading.delete(address);
-      }
+      await loader.load(snapshot, signal);
     } finally {
       await snapshot.close();
     }
   }
 
-  /** Snapshot rows as the rows of a transaction that commits at the snapshot's position: that is what their meta columns say. */
-  async *#asRuns(batches: AsyncIterable<Run['batches'][number]>, position: Position, onRows: (count: number) => void): AsyncGenerator<Run> {
-    const timeUs = BigInt(Math.round(this.#options.clock.now())) * 1000n;
-    for await (const batch of batches) {
-      yield { transactions: [{ xid: 0, commit: position, end: position, timeUs, firstSeq: 0 }], batches: [batch], open: false, position };
-      onRows(batch.count);
-    }
-  }
-
-  async #follow(routes: Routes, signal: AbortSignal): Promise<void> {
+  async #follow(routes: Routes, tables: SourceTables, signal: AbortSignal): Promise<void> {
     const { feed } = this.#options;
     while (!signal.aborted) {
       const from = this.progress.applied as Position;
@@ -257,7 +142,7 @@ export class Part {
       this.#gatherer = new Gatherer(reader, limits, this.#options.clock, signal);
       this.#gatherer.hold = this.#hold?.goal;
       try {
-        await this.#apply(this.#gatherer, routes, signal);
+        await this.#apply(this.#gatherer, routes, tables, signal);
       } catch (error) {
         if (!(error instanceof AbandonedTransaction)) {
           this.release();
@@ -272,13 +157,13 @@ export class Part {
     this.release();
   }
 
-  async #apply(gatherer: Gatherer, routes: Routes, signal: AbortSignal): Promise<void> {
+  async #apply(gatherer: Gatherer, routes: Routes, tables: SourceTables, signal: AbortSignal): Promise<void> {
     const { target, clock, metrics, replica } = this.#options;
-    const consistentFrom = [...this.#snapshots.values()].reduce((a, b) => (a > b ? a : b), 0n);
+    const { consistentFrom } = tables;
     let ahead: Epoch | undefined;
     while (!signal.aborted) {
       if ((this.progress.applied as Position) >= consistentFrom) {
-        this.#snapshots.clear();
+        tables.forgetSnapshots();
         this.progress.phase = 'streaming';
       }
       const gathered: Gathered | undefined = ahead?.gathered ?? (await this.#nextEpoch(gatherer));
@@ -288,13 +173,13 @@ export class Part {
       }
       const first = gathered.runs.find((run) => run.transactions.length > 0);
       this.progress.pendingSinceUs = first?.transactions[0]?.timeUs ?? 0n;
-      const steps: readonly TableStep[] = ahead?.steps ?? (await this.#stepsOf(gathered, routes));
+      const steps: readonly TableStep[] = ahead?.steps ?? (await this.#stepsOf(gathered, routes, tables));
       ahead = undefined;
       let looking: Promise<Epoch | undefined> | undefined;
       const idle = steps.length === 0;
       if (!idle || clock.monotonic() - this.#storedAtMs >= idleCommitEveryMs) {
         const committing = target.commit(this.source, gathered.position, steps);
-        if (gathered.rows >= aheadRowsMin) looking = this.#lookAhead(gatherer, gathered.position, routes);
+        if (gathered.rows >= aheadRowsMin) looking = this.#lookAhead(gatherer, gathered.position, routes, tables);
         looking?.catch(() => undefined); // whatever is wrong with the next epoch, this one is finished first; it is awaited below
         const committed = await committing;
         this.#storedIs(gathered.position);
@@ -312,12 +197,12 @@ export class Part {
   }
 
   /** What the runs of an epoch do to the target. The target's tables follow new shapes first. */
-  async #stepsOf(gathered: Gathered, routes: Routes): Promise<TableStep[]> {
+  async #stepsOf(gathered: Gathered, routes: Routes, tables: SourceTables): Promise<TableStep[]> {
     const steps: TableStep[] = [];
     for (const gatheredRun of gathered.runs) {
-      const run = this.#withoutNew(gatheredRun);
+      const run = tables.withoutNew(gatheredRun);
       await this.#followShapes(run, routes);
-      steps.push(...routes.steps(this.#withoutLoaded(run)));
+      steps.push(...routes.steps(tables.withoutLoaded(run)));
     }
     return steps;
   }
@@ -326,11 +211,11 @@ export class Part {
    * Makes the next epoch of what is there already, while the one before it is on its way to the target: under load neither side waits for the
    * other. A table in a new shape is left for later, since the target's table must follow only then.
    */
-  async #lookAhead(gatherer: Gatherer, from: Position, routes: Routes): Promise<Epoch | undefined> {
+  async #lookAhead(gatherer: Gatherer, from: Position, routes: Routes, tables: SourceTables): Promise<Epoch | undefined> {
     const gathered = await gatherer.ahead(from);
     if (!gathered) return undefined;
-    if (this.#snapshots.size > 0 || gathered.runs.some((run) => newShapes(run, routes).length > 0)) return { gathered };
-    const steps = await this.#stepsOf(gathered, routes);
+    if (tables.someLoaded || gathered.runs.some((run) => newShapes(run, routes).length > 0)) return { gathered };
+    const steps = await this.#stepsOf(gathered, routes, tables);
     this.#options.target.prepare?.(steps);
     return { gathered, steps };
   }
@@ -366,49 +251,11 @@ export class Part {
     return true;
   }
 
-  /** A table that is new, or has a new name, is read at the next start; until then its changes are passed over, since its earlier rows are not there. */
-  #withoutNew(run: Run): Run {
-    const isKnown = (relation: Relation): boolean => {
-      const address = tableAddress(relation);
-      const known = this.#tables.get(relation.oid) === address;
-      if (!known && !this.#passedOver.has(address)) {
-        this.#passedOver.add(address);
-        this.#options.logger.warn('a table is new or has a new name: it is read at the next start', { table: address });
-      }
-      return known;
-    };
-    if (run.batches.every((batch) => isKnown(batch.relation)) && (run.truncate?.relations ?? []).every(isKnown)) return run;
-    const { truncate, ...rest } = run;
-    const relations = truncate?.relations.filter(isKnown) ?? [];
-    return { ...rest, batches: run.batches.filter((batch) => isKnown(batch.relation)), ...(truncate && relations.length > 0 ? { truncate: { ...truncate, relations } } : {}) };
-  }
-
   /** Lets the target follow when a run brings a table in a new shape. */
   async #followShapes(run: Run, routes: Routes): Promise<void> {
     const changed = newShapes(run, routes);
     for (const relation of changed) routes.relationChanged(relation);
     if (changed.length > 0) await this.#options.prepare(routes);
-  }
-
-  /** A run without the rows that a table's snapshot has already. */
-  #withoutLoaded(run: Run): Run {
-    if (this.#snapshots.size === 0) return run;
-    const batches = run.batches.flatMap((batch) => {
-      const loaded = this.#snapshots.get(tableAddress(batch.relation));
-      if (loaded === undefined) return [batch];
-      const firstNew = run.transactions.find((transaction) => transaction.end > loaded);
-      if (!firstNew) return [];
-      let from = 0;
-      while (from < batch.count && (batch.seqs[from] as number) < firstNew.firstSeq) from += 1;
-      return from === batch.count ? [] : [batchFrom(batch, from)];
-    });
-    const last = run.transactions.at(-1);
-    const { truncate, ...rest } = run;
-    const relations = truncate?.relations.filter((relation) => {
-      const loaded = this.#snapshots.get(tableAddress(relation));
-      return loaded === undefined || (last !== undefined && last.end > loaded);
-    });
-    return truncate && relations && relations.length > 0 ? { ...rest, batches, truncate: { ...truncate, relations } } : { ...rest, batches };
   }
 
   #storedIs(position: Position): void {
@@ -424,15 +271,3 @@ const newShapes = (run: Run, routes: Routes): Relation[] =>
     const known = routes.for(relation)[0]?.relation;
     return known && known.version !== relation.version ? [relation] : [];
   });
-
-/** The first element, and all elements. */
-async function firstOf<T>(items: AsyncIterable<T>): Promise<{ value: T | undefined; all: AsyncIterable<T> }> {
-  const iterator = items[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  async function* all(): AsyncGenerator<T> {
-    if (first.done) return;
-    yield first.value;
-    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
-  }
-  return { value: first.done ? undefined : first.value, all: all() };
-}

@@ -1,0 +1,13 @@
+// How far a part of a replica is, for status.
+import type { Position } from '../data/index.ts';
+
+export interface PartProgress {
+  /** Applied, in this process's memory; the target may have an older one while the source is idle. */
+  applied: Position | undefined;
+  /** Commit time of the oldest change that is being applied, microseconds; 0n when none is. */
+  pendingSinceUs: bigint;
+  phase: 'starting' | 'snapshot' | 'streaming';
+  rows: number;
+  readonly snapshotRows: Map<string, number>;
+  readonly loading: Set<string>;
+}
