@@ -2,11 +2,17 @@
 import { asMillraceError, Backoff, type Clock, type Logger, type Metrics, MillraceError, type Random } from '../base/index.ts';
 import { type Position, type Relation, tableAddress } from '../data/index.ts';
 import type { Committed, Feed } from '../flow/index.ts';
+import { LetterCount } from './letter-count.ts';
 import { Part } from './part.ts';
 import { problemError } from './rules/problem.ts';
 import type { Routes } from './rules/routes.ts';
 import type { ReplicaSpec } from './spec.ts';
 import type { ReplicaTarget } from './target.ts';
+
+interface Connected {
+  readonly target: ReplicaTarget;
+  prepare(routes: readonly Routes[]): Promise<void>;
+}
 
 export interface ReplicaOptions {
   readonly spec: ReplicaSpec;
@@ -16,17 +22,13 @@ export interface ReplicaOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Makes the target for one attempt; `prepare` brings its tables into the wanted shape, or refuses. */
-  connect(): { target: ReplicaTarget; prepare(routes: readonly Routes[]): Promise<void> };
+  connect(): Connected;
   compile(source: string, relations: readonly Relation[]): Promise<Routes>;
   /** Forgets positions and loads of tables (addresses at the source), or everything of a source when none is named. */
   forget(part: string, tables: readonly string[]): Promise<void>;
   /** Open dead letters, for status. */
   countLetters(): Promise<number>;
 }
-
-/** Letters are counted together after commits, and as often as this while there are any. */
-const recountAfterMs = 200;
-const recountEveryMs = 2000;
 
 export type ReplicaCondition =
   | { readonly state: 'starting' | 'snapshot' | 'streaming' | 'paused' | 'stopped'; readonly reason?: string }
@@ -38,19 +40,23 @@ const nothing: Committed = { rows: 0, deadLetters: 0 };
 
 export class Replica {
   readonly name: string;
-  rows = 0;
-  deadLetters = 0;
   readonly #options: ReplicaOptions;
   readonly #parts = new Map<string, Part>();
   readonly #stopping = new AbortController();
   #attempt = new AbortController();
   #paused: { resume: () => void; resumed: Promise<void> } | undefined;
   #trouble: { state: 'retrying' | 'failed'; error: MillraceError } | undefined;
+  readonly #letters: LetterCount;
+  /** What parts ask of the target waits here, by the place that it concerns. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+  #target: Connected | undefined;
+  #attemptEnded: Promise<void> = Promise.resolve();
   #done: Promise<void> = Promise.resolve();
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
     this.name = options.spec.name;
+    this.#letters = new LetterCount(options.countLetters, options.clock, this.#stopping.signal);
   }
 
   start(): void {
@@ -77,6 +83,11 @@ export class Replica {
     if (this.#paused) return { state: 'paused', reason: 'by request' };
     const phases = [...this.#parts.values()].map((part) => part.progress.phase);
     return { state: phases.includes('starting') ? 'starting' : phases.includes('snapshot') ? 'snapshot' : 'streaming' };
+  }
+
+  /** Open dead letters, as last counted. */
+  get deadLetters(): number {
+    return this.#letters.open;
   }
 
   part(source: string): Part | undefined {
@@ -127,29 +138,26 @@ export class Replica {
     for (const part of this.#parts.values()) part.release();
   }
 
-  #target: ReturnType<ReplicaOptions['connect']> | undefined;
-  #attemptEnded: Promise<void> = Promise.resolve();
-
   /** Parts join their feeds before anything runs, so that nothing is acknowledged or trimmed before their positions are known. */
   #newParts(): void {
     const { feeds, clock, logger, metrics } = this.#options;
     for (const feed of feeds) {
-      const current = (): ReturnType<ReplicaOptions['connect']> => this.#target as ReturnType<ReplicaOptions['connect']>;
+      const current = (): Connected => this.#target as Connected;
       const target: ReplicaTarget = {
         open: () => current().target.open(),
         prepare: (steps) => current().target.prepare?.(steps),
         commit: async (part, position, steps) => {
           const committed = await this.#inTurn('', () => current().target.commit(part, position, steps));
-          if (committed.deadLetters > 0 || this.deadLetters > 0) this.#recountLetters();
+          this.#letters.committed(committed.deadLetters);
           return committed;
         },
         tables: (part) => this.#inTurn('', () => current().target.tables(part)),
         forgetOthers: (part, tables) => this.#inTurn('', () => current().target.forgetOthers(part, tables)),
-        // Of several loads into one table the first one empties it, if need be, and the others add to it.
         loadRanks: (tables) => this.#inTurn('', () => current().target.loadRanks(tables)),
+        // Of several loads into one table the first one empties it, if need be, and the others add to it.
         load: async (load, signal) => {
           const committed = await this.#inTurn(tableAddress(load.target), async () => (signal.aborted ? nothing : current().target.load(load, signal)));
-          if (committed.deadLetters > 0 || this.deadLetters > 0) this.#recountLetters();
+          this.#letters.committed(committed.deadLetters);
           return committed;
         },
         close: () => current().target.close(),
@@ -170,45 +178,11 @@ export class Replica {
     }
   }
 
-  readonly #turns = new Map<string, Promise<unknown>>();
-
   /** Runs one after the other what parts ask of the target: a session has one transaction at a time. */
   #inTurn<T>(place: string, work: () => Promise<T>): Promise<T> {
     const turn = (this.#turns.get(place) ?? Promise.resolve()).then(work);
     this.#turns.set(place, turn.catch(() => undefined));
     return turn;
-  }
-
-  #lettersChanged = false;
-  #lettersWatched = false;
-  #lettersWake = new AbortController();
-
-  /** A commit may have changed the number of open letters. */
-  #recountLetters(): void {
-    this.#lettersChanged = true;
-    this.#lettersWake.abort();
-    if (!this.#lettersWatched) void this.#watchLetters();
-  }
-
-  /** Counts soon after commits that may have changed the number, and now and then while there are letters: people replay and drop them elsewhere. */
-  async #watchLetters(): Promise<void> {
-    const { countLetters, clock } = this.#options;
-    const stopped = this.#stopping.signal;
-    this.#lettersWatched = true;
-    while (!stopped.aborted && (this.#lettersChanged || this.deadLetters > 0)) {
-      this.#lettersWake = new AbortController();
-      if (this.#lettersChanged) await clock.sleep(recountAfterMs, stopped);
-      else await clock.sleep(recountEveryMs, AbortSignal.any([stopped, this.#lettersWake.signal]));
-      this.#lettersChanged = false;
-      try {
-        if (!stopped.aborted) this.deadLetters = await countLetters();
-      } catch {
-        // That the target is away shows elsewhere.
-        await clock.sleep(recountEveryMs, stopped);
-        this.#lettersChanged = true;
-      }
-    }
-    this.#lettersWatched = false;
   }
 
   async #prepare(routes: Routes): Promise<void> {
@@ -255,15 +229,13 @@ export class Replica {
   }
 
   async #runOnce(attempt: AbortController): Promise<void> {
-    const { countLetters } = this.#options;
     const connected = this.#options.connect();
     this.#target = connected;
     const onStop = (): void => attempt.abort();
     this.#stopping.signal.addEventListener('abort', onStop, { once: true });
     try {
       const positions = await connected.target.open();
-      this.deadLetters = await countLetters();
-      if (this.deadLetters > 0) this.#recountLetters();
+      await this.#letters.start();
       this.#trouble = undefined;
       const running = [...this.#parts.values()].map(async (part) => {
         try {

@@ -1,14 +1,14 @@
 // Dates, times and intervals: + and −.
-import { type CalendarDate, type Interval, type TimeOfDay, Timestamp } from '../../data/index.ts';
+import type { CalendarDate, Interval, TimeOfDay, Timestamp } from '../../data/index.ts';
 import { routine, type Routine } from '../routine.ts';
 import {
-  dateDifference, dateShift, dateToTimestamp, intervalNegate, intervalPlus, timeDifference, timeShift, timestampDifference, timestampShift,
+  dateDifference, dateShift, dateToTimestamp, intervalNegate, intervalPlus, timeDifference, timeShift, timestampDifference, timestampOf, timestampShift,
 } from '../time-math.ts';
 
 const fromDate = (date: CalendarDate): Timestamp => dateToTimestamp(date, 'timestamp');
 const atTime = (date: CalendarDate, time: TimeOfDay): Timestamp => {
   const day = fromDate(date);
-  return day.isFinite ? new Timestamp('timestamp', day.epochUs + BigInt(time.us)) : day;
+  return day.isFinite ? timestampOf('timestamp', date.days, time.us) : day;
 };
 const minus = (value: Timestamp, by: Interval): Timestamp => timestampShift(value, intervalNegate(by));
 
