@@ -23,6 +23,8 @@ export type Mode =
 export interface Table {
   readonly fold: Fold;
   readonly layout: Layout;
+  /** What a fast commit of all entries will send, made ahead. */
+  ahead?: { readonly work: Work; readonly upserts: readonly Buffer[]; readonly inserts: readonly Buffer[] };
 }
 
 interface Work {
@@ -113,14 +115,35 @@ function sort({ fold, layout }: Table, mode: Mode, entries: readonly number[]): 
     } else if (fold.existed[entry] === 1) work.upserts.push(entry);
     else work.inserts.push(entry);
   }
+  if (layout.rewrites && work.upserts.length > arrayRowsMax) {
+    // In the order in which they came, so that rows that lie together are sent together.
+    const rewritten = entries.filter((entry) => fold.state[entry] === State.full);
+    return { ...work, deletes: [...work.deletes, ...work.upserts], upserts: [], inserts: rewritten };
+  }
   return work;
+}
+
+/** Makes the COPY streams of a table's entries before they can be sent. Partial rows are left: their values may have to be read first. */
+export function encodeAhead(table: Table): void {
+  const { fold, layout } = table;
+  const work = sort(table, 'fast', [...Array(fold.count).keys()]);
+  if (work.updates.size > 0) return;
+  const chunks = (entries: readonly number[], copied: boolean): Buffer[] => {
+    const made: Buffer[] = [];
+    if (copied && entries.length > arrayRowsMax) writeRows(fold, layout, entries, allColumns(layout), (chunk) => made.push(chunk));
+    return made;
+  };
+  table.ahead = { work, upserts: chunks(work.upserts, true), inserts: chunks(work.inserts, layout.direct) };
 }
 
 /** Sends the entries' changes; no entry may be incomplete or missing. Outcomes are found by `session.settle()`. */
 export function send(session: Session, table: Table, mode: Mode, entries: readonly number[]): void {
   const { fold, layout } = table;
-  const work = sort(table, mode, entries);
+  const ahead = mode === 'fast' && entries.length === fold.count ? table.ahead : undefined;
+  const work = ahead?.work ?? sort(table, mode, entries);
   const columns = allColumns(layout);
+  const write = (rows: readonly number[], made: readonly Buffer[] | undefined) => (emit: (chunk: Buffer) => void): void =>
+    made ? made.forEach(emit) : writeRows(fold, layout, rows, columns, emit);
   const scans = !layout.keyIndexed && (work.deletes.length > 0 || work.updates.size > 0);
   if (scans) session.tell('other', 'set enable_hashjoin = on');
   if (work.deletes.length > 0) {
@@ -139,13 +162,13 @@ export function send(session: Session, table: Table, mode: Mode, entries: readon
   }
   if (scans) session.tell('other', 'set enable_hashjoin = off');
   if (work.upserts.length > arrayRowsMax) {
-    const stage = session.stage(layout, columns.map((i) => `c${i}`), (emit) => writeRows(fold, layout, work.upserts, columns, emit), { what: 'rows', layout, entries: work.upserts });
+    const stage = session.stage(layout, columns.map((i) => `c${i}`), write(work.upserts, ahead?.upserts), { what: 'rows', layout, entries: work.upserts });
     const rows = [new Writer(8).i64(BigInt(work.upserts.length)).view()];
     session.track({ what: 'rows', layout, entries: work.upserts, promise: session.execute(overwriteSql(layout, `${stage} s`, '$1'), rows, [20]) });
   } else if (work.upserts.length > 0) sendRows(session, table, work.upserts, columns, 'rows', (from) => upsertSql(layout, from));
   crashPoint('apply.mid-copy');
   if (work.inserts.length > arrayRowsMax && layout.direct) {
-    const promise = session.copy(copyTarget(layout), (emit) => writeRows(fold, layout, work.inserts, columns, emit));
+    const promise = session.copy(copyTarget(layout), write(work.inserts, ahead?.inserts));
     session.track({ what: 'rows', layout, entries: work.inserts, promise });
   } else if (work.inserts.length > 0) sendRows(session, table, work.inserts, columns, 'rows', (from) => insertSql(layout, from));
 }

@@ -42,6 +42,11 @@ export interface Layout {
    * `ordered`: row by row in source order.
    */
   readonly path: 'merge' | 'replace' | 'ordered';
+  /**
+   * Whether many updates are best made by deleting the old rows and COPYing the new ones straight into the table, instead of by way of a
+   * temporary table: whole rows, few indexes (each gets a new entry), and nobody who could tell the difference.
+   */
+  readonly rewrites: boolean;
   /** Whether an index finds rows by the key. */
   readonly keyIndexed: boolean;
   /** Names for prepared statements and temporary tables. */
@@ -74,15 +79,19 @@ export function makeLayout(write: TableWrite, shape: Shape, replicaRole: boolean
   const covering = shape.uniques.filter((unique) => unique.columns.length === keyNames.length && unique.columns.every((name) => keyNames.includes(name)));
   const arbiter = covering.some((unique) => unique.immediate);
   const fieldCount = batch.relation.columns.length;
+  const written = [...shape.columns.values()].filter((column) => !column.generated).length;
   const fixed = columns.some((column) => column.identityAlways && !column.isKey);
+  const path = key.length === 0 || (shape.dependent && !replicaRole) ? 'ordered' : arbiter && !fixed ? 'merge' : 'replace';
+  const direct = columns.every((column) => column.direct);
   return {
     target, table: quoteTable(target), address, shape, columns, key,
     keyFields: Int32Array.from(key, (at) => (columns[at] as LayoutColumn).field),
     fieldCount,
     whole: columns.length === fieldCount && columns.every((column, i) => column.field === i),
-    direct: columns.every((column) => column.direct),
+    direct,
     arrayable: columns.every((column) => column.arrayable),
-    path: key.length === 0 || (shape.dependent && !replicaRole) ? 'ordered' : arbiter && !fixed ? 'merge' : 'replace',
+    path,
+    rewrites: path === 'merge' && direct && columns.length === written && shape.indexes <= 2 && !shape.fires,
     keyIndexed: covering.length > 0 || shape.uniques.some((unique) => unique.columns.every((name) => keyNames.includes(name))),
     id: nextId++,
   };

@@ -27,11 +27,16 @@ export interface Shape {
   /** Foreign keys from or to it, or triggers that fire for an ordinary session. */
   readonly dependent: boolean;
   readonly partitioned: boolean;
+  readonly indexes: number;
+  /** Triggers that fire whatever the session's replication role is. */
+  readonly fires: boolean;
 }
 
 const sql = `
 select json_build_object(
   'partitioned', c.relkind = 'p',
+  'indexes', (select count(*) from pg_catalog.pg_index i where i.indrelid = c.oid),
+  'fires', exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('A', 'R')),
   'dependent', exists (select from pg_catalog.pg_constraint x where x.contype = 'f' and (x.conrelid = c.oid or x.confrelid = c.oid))
     or exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')),
   'columns', (select json_agg(json_build_object('name', a.attname, 'typeOid', t.oid::int8,

@@ -3,7 +3,7 @@ import { crashPoint, type Clock, type Logger, MillraceError } from '../../../bas
 import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
 import type { Committed, ConsumerPosition, Load, LoadedTable, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
-import { complete, incomplete, type Mode as ApplyMode, send } from './apply.ts';
+import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
 import { isolate, isolateOrdered, isRowError, rowMissing, unitsOf } from './isolate.ts';
@@ -89,7 +89,10 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   #foldNext(): void {
     const [session, steps] = [this.#session, this.#next];
     this.#next = undefined;
-    if (session && steps && this.#layouts.knows(steps)) this.#prepared = { steps, segments: segmentsOf(steps, this.#layouts, session.replicaRole) };
+    if (!session || !steps || !this.#layouts.knows(steps)) return;
+    const segments = segmentsOf(steps, this.#layouts, session.replicaRole);
+    for (const { tables } of segments) tables.forEach(encodeAhead);
+    this.#prepared = { steps, segments };
   }
 
   /** The segments of steps: those that were prepared, once, if their layouts still hold. */
