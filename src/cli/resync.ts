@@ -7,11 +7,12 @@ import { printLine, type Command } from './command.ts';
 export const command: Command = {
   description:
     'The tables are read again from a new snapshot and replaced at the target, while everything else goes on; when nothing runs, at the next start. NAME is a replica, or a source: then every replica that takes ' +
-    'from it. Tables are named as at the source.',
+    'from it. Tables are named as at the source, or as at the target.',
   arguments: [{ name: 'NAME[.SCHEMA.TABLE]', summary: 'a replica, a source, or one table of it', many: true }],
   examples: [
     ['millrace resync warehouse', 'all tables of a replica'],
     ['millrace resync warehouse.public.orders', 'one table'],
+    ['millrace resync warehouse.sales.orders', 'the same, when it goes there'],
   ],
   async run({ folder, args, stdout, env }) {
     const { project } = await loadProject(folder, { env });

@@ -1,5 +1,5 @@
 // What `up` would do: the way of every table with its guarantee, and what it would make at sources and targets. Reads, changes nothing.
-import { type CatalogTable, millraceSchemaSql, planSource, planTarget, readTables, TypeCatalog, type DdlStatement } from '../connect/index.ts';
+import { type CatalogTable, millraceSchemaSql, planSource, planTarget, selectTables, TypeCatalog, type DdlStatement, type Selection } from '../connect/index.ts';
 import { displayTarget, parsePgUrl, type PgConnection, withConnection } from '../wire/index.ts';
 import { tableAddress } from '../data/index.ts';
 import type { TargetTable } from '../flow/index.ts';
@@ -54,10 +54,13 @@ const captured = 'every commit, whole and in order; the source keeps it until ev
 /** From a log to a transactional sink; guarantee A of the concepts page. */
 const exactlyOnce = 'exactly once: rows and position commit in one transaction';
 
-/** The tables that each source selects, as its catalog has them now. Throws when a source cannot be read. */
+/** What a source asks of its catalog. */
+const selectionOf = (source: SourceSpec): Selection => ({ source: source.name, tables: source.tables, sendsColumn: columnFilter(source), place: source.place });
+
+/** The tables that each source selects, as its catalog has them now. Throws when a source cannot be read, or a pattern matches nothing. */
 export async function readProjectTables(project: Project): Promise<Map<string, CatalogTable[]>> {
   const read = async (source: SourceSpec): Promise<readonly [string, CatalogTable[]]> =>
-    [source.name, await withConnection(source.url, (connection) => readTables(connection, source.tables, new TypeCatalog(), columnFilter(source)))];
+    [source.name, await withConnection(source.url, (connection) => selectTables(connection, selectionOf(source), new TypeCatalog()))];
   return new Map(await Promise.all(project.sources.map(read)));
 }
 

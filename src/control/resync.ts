@@ -1,6 +1,8 @@
 // resync: lets replicas read tables again, through the process that runs the project or, when none does, before the next start.
-import { createLogger, systemClock } from '../base/index.ts';
-import { forgetLoads } from '../connect/index.ts';
+import { createLogger, MillraceError, systemClock } from '../base/index.ts';
+import { forgetLoads, listLoads } from '../connect/index.ts';
+import { nearestName } from '../data/index.ts';
+import type { ReplicaSpec } from '../replica/index.ts';
 import { withConnection } from '../wire/index.ts';
 import { findRunning } from './client.ts';
 import { unknownName } from './names.ts';
@@ -8,19 +10,22 @@ import type { Project } from './project/project.ts';
 import { postgresSource } from './supervise/source.ts';
 
 /**
- * Marks tables (addresses at the source; all when none is named) of a replica to be read again. A slot that the server has invalidated is
- * dropped, so that the next start makes a new one. Resolves with whether a running process does it now.
+ * Marks tables (addresses at the source or at the target; all when none is named) of a replica to be read again. A slot that the server has
+ * invalidated is dropped, so that the next start makes a new one. Resolves with whether a running process does it now. Throws TABLE_UNKNOWN.
  */
 export async function resync(project: Project, replica: string, tables: readonly string[]): Promise<'now' | 'at the next start'> {
-  const running = findRunning(project.folder);
-  if (running) {
-    await running.resync(replica, tables);
-    return 'now';
-  }
   const spec = project.replicas.find((one) => one.name === replica);
   if (!spec) throw unknownName('replica', replica, project.replicas.map((one) => one.name));
+  const chosen = tables.length === 0 ? [] : await atTheSource(spec, tables);
+  const running = findRunning(project.folder);
+  if (running) {
+    await running.resync(replica, [...new Set(chosen.map((one) => one.source))]);
+    return 'now';
+  }
   for (const { source } of spec.from) {
-    await withConnection(spec.url, (connection) => forgetLoads(connection, spec.name, source, tables));
+    const own = chosen.filter((one) => one.part === source).map((one) => one.source);
+    if (tables.length > 0 && own.length === 0) continue;
+    await withConnection(spec.url, (connection) => forgetLoads(connection, spec.name, source, own));
     const found = project.sources.find((one) => one.name === source);
     if (!found || tables.length > 0) continue;
     const connector = postgresSource(project, found, { clock: systemClock, logger: createLogger('silent') });
@@ -31,4 +36,18 @@ export async function resync(project: Project, replica: string, tables: readonly
     }
   }
   return 'at the next start';
+}
+
+/** Tables as the replica's target remembers them, by either of their names. */
+async function atTheSource(spec: ReplicaSpec, tables: readonly string[]): Promise<{ part: string; source: string }[]> {
+  const loads = await withConnection(spec.url, (connection) => listLoads(connection, spec.name));
+  return tables.flatMap((table) => {
+    const own = loads.filter((load) => load.source === table);
+    const found = own.length > 0 ? own : loads.filter((load) => load.target === table);
+    if (found.length > 0) return found;
+    const near = nearestName(table, loads.flatMap((load) => [load.source, load.target]));
+    throw new MillraceError('TABLE_UNKNOWN', `replica "${spec.name}" has read no table ${table}`, {
+      hint: near === undefined ? 'name the table as at the source or as at the target; `millrace plan` lists them' : `did you mean "${spec.name}.${near}"?`,
+    });
+  });
 }

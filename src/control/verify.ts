@@ -54,6 +54,7 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
       await hold(running, spec, holding, sources.map((source) => ({ source, position: 'now' })));
       cuts = await Promise.all(sources.map(async (source) => ({ source, snapshot: await source.snapshot(tables.get(source.name) ?? [], signal) })));
       await hold(running, spec, holding, cuts.map(({ source, snapshot }) => ({ source, position: source.formatPosition(snapshot.position) })));
+      await mustBeFilled(spec, target);
       await target.query(`${textSettings}; begin isolation level repeatable read; select 1 from millrace.positions limit 1`);
     } finally {
       // Not when it is held for somebody else.
@@ -84,6 +85,12 @@ async function hold(
   const outcomes = await Promise.allSettled(where.map(({ source, position }) => running.hold(spec.name, position, holdMs, source.name)));
   holding.some ||= outcomes.some((outcome) => outcome.status === 'fulfilled');
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+/** A target that Millrace has never written to has nothing to compare. */
+async function mustBeFilled(spec: ReplicaSpec, target: PgConnection): Promise<void> {
+  const [row] = await target.rows<{ there: string }>("select (pg_catalog.to_regclass('millrace.positions') is not null)::text as there");
+  if (row?.there !== 'true') throw new MillraceError('VERIFY_IMPOSSIBLE', `replica "${spec.name}" has taken nothing yet`, { where: target.where, hint: 'run `millrace up`' });
 }
 
 /** Without a running process: whether the target has everything that lies before the cut. */

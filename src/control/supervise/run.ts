@@ -153,6 +153,8 @@ class RunningProject implements Running {
       const chosen = tables.filter((table) => own.has(table));
       if (tables.length === 0 || chosen.length > 0) wanted.set(capture.source.name, chosen);
     }
+    const unknown = tables.find((table) => ![...wanted.values()].flat().includes(table));
+    if (unknown !== undefined) throw new MillraceError('TABLE_UNKNOWN', `replica "${name}" takes no table ${unknown}`, { hint: 'name it as at the source' });
     if (wanted.size > 0) await replica.resync(wanted);
     for (const capture of captures) if (capture.condition.state === 'failed') await capture.startAgain();
   }

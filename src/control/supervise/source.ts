@@ -20,6 +20,7 @@ export function postgresSource(project: Pick<Project, 'replicas'>, spec: SourceS
     name: spec.name,
     url: spec.url,
     tables: spec.tables,
+    place: spec.place,
     sendsColumn: columnFilter(spec),
     appendOnly: appendOnlyTables(project, spec),
     slot: slotName(spec),

@@ -48,7 +48,8 @@ async function prepare(connection: PgConnection, routes: readonly Routes[], logg
     return first !== undefined;
   }
   refuseErrors(plan);
-  throw new MillraceError('TARGET_DDL_REFUSED', `${plan.ddl.length} changes of the target's schema are pending, first ${first.object}: ${first.why}`, {
+  const pending = plan.ddl.length === 1 ? 'a change of the target\'s schema is pending:' : `${plan.ddl.length} changes of the target's schema are pending, first`;
+  throw new MillraceError('TARGET_DDL_REFUSED', `${pending} ${first.object}: ${first.why}`, {
     where: connection.where, hint: 'apply what `millrace plan --sql` prints; Millrace goes on by itself when it is there',
   });
 }

@@ -3,7 +3,7 @@ import { MillraceError } from '../../base/index.ts';
 import { type Batch, type Relation, type Run, tableAddress, type TableName, type Truncate } from '../../data/index.ts';
 import type { TableStep, TableTruncate, TableWrite, TargetColumn, TargetTable } from '../../flow/index.ts';
 import type { ReplicaSpec, TableRule } from '../spec.ts';
-import { rulesFor, takes } from './choose.ts';
+import { rulesFor, takes, unmatched } from './choose.ts';
 import { refuseUnknown } from './columns.ts';
 import { makeRoute } from './make-route.ts';
 import { type Plan, planTable } from './plan.ts';
@@ -26,6 +26,7 @@ export class Routes {
   readonly #existing: (table: TableName) => readonly TargetColumn[] | undefined;
   /** What the transforms returned so far: per rule, per table. */
   readonly #seen = new Map<TableRule | undefined, Map<number, Seen>>();
+  readonly #unmatched: readonly RuleProblem[];
   #routes = new Map<number, Route[]>();
   #targets: readonly TargetTable[] = [];
   #problems: readonly RuleProblem[] = [];
@@ -37,6 +38,7 @@ export class Routes {
     this.#existing = options.existing ?? (() => undefined);
     this.#source = source;
     for (const relation of relations) this.#relations.set(relation.oid, relation);
+    this.#unmatched = unmatched(spec, source, relations);
     this.#compile();
   }
 
@@ -147,7 +149,7 @@ export class Routes {
       unknown.push(...problems.list);
     }
     const { placed, problems } = share(plans.filter((plan) => plan.problems.length === 0));
-    this.#problems = [...unknown, ...plans.flatMap((plan) => plan.problems), ...problems];
+    this.#problems = [...this.#unmatched, ...unknown, ...plans.flatMap((plan) => plan.problems), ...problems];
     this.#warnings = plans.flatMap((plan) => plan.warnings);
     this.#targets = [...new Set(placed.map((one) => one.target))];
     this.#routes = new Map();

@@ -2,12 +2,13 @@
 import { assert, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
 import type { RelationMessage } from '../../../codec/index.ts';
 import {
-  asLsn, baseType, formatLsn, type Lsn, nearestName, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, type SourceIdentity, tableAddress,
+  asLsn, baseType, formatLsn, type Lsn, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, type SourceIdentity, tableAddress,
   type TableName, type TablePattern,
 } from '../../../data/index.ts';
 import type { RunSink, Source, SourceState } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, parsePgUrl, PgConnection, PgError } from '../../../wire/index.ts';
 import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, StreamRelations } from '../catalog.ts';
+import { selectTables } from '../select.ts';
 import { TypeCatalog } from '../types.ts';
 import { walEndSql } from '../wal-end.ts';
 import { createSlot, describeSlotError, dropSlot, ensurePublication, readSlot } from './slot.ts';
@@ -18,6 +19,8 @@ export interface PostgresSourceOptions {
   readonly name: string;
   readonly url: string;
   readonly tables: readonly TablePattern[];
+  /** Where the source stands in the project, for messages: file:line:column. */
+  readonly place?: string;
   readonly sendsColumn: ColumnFilter;
   /** Tables that are declared to be only inserted into. */
   readonly appendOnly: readonly TablePattern[];
@@ -246,18 +249,9 @@ export class PostgresSource implements Source {
   }
 
   async #readTables(control: PgConnection): Promise<CatalogTable[]> {
-    const tables = declareAppendOnly(await readTables(control, this.#options.tables, this.#types, this.#options.sendsColumn), this.#options.appendOnly);
-    for (const pattern of this.#options.tables) {
-      if (pattern.exclude || tables.some((table) => pattern.matches(table.relation))) continue;
-      const all = await readTables(control, [parseTablePattern('*.*') as TablePattern], this.#types);
-      // Everything that the pattern matches may be excluded by another: that is no slip.
-      if (all.some((table) => pattern.matches(table.relation))) continue;
-      const near = nearestName(pattern.text, all.map((table) => tableAddress(table.relation)));
-      throw new MillraceError('TABLE_UNKNOWN', `"${pattern.text}" matches no table of source "${this.name}"`, {
-        where: this.where, ...(near ? { hint: `did you mean "${near}"?` } : {}),
-      });
-    }
-    return tables;
+    const { name: source, tables, sendsColumn, place } = this.#options;
+    const selection = { source, tables, sendsColumn, ...(place === undefined ? {} : { place }) };
+    return declareAppendOnly(await selectTables(control, selection, this.#types), this.#options.appendOnly);
   }
 
   /**
