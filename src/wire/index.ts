@@ -1,5 +1,6 @@
 // wire: client protocols on sockets. PostgreSQL's, with pipelining, COPY and replication.
-export { PgConnection, tagCount, type CopyBoth, type Result } from './pg/connection.ts';
+export { PgConnection, tagCount, type CopyBoth, type CopyIn } from './pg/connection.ts';
+export type { Result } from './pg/request.ts';
 export { describePgError, isTransient, PgError } from './pg/errors.ts';
 export { withConnection } from './pg/with-connection.ts';
 export { displayTarget, parsePgUrl, type ConnectOptions } from './pg/url.ts';

@@ -7,7 +7,7 @@ import { type ActualTable, type PostgresSnapshot, readTargetTable } from '../../
 import { Format, locateFields, type Position, quoteIdent, quoteTable, type Relation, type Run, tableAddress, writeFields } from '../../data/index.ts';
 import { ByteWriter, MillraceError } from '../../base/index.ts';
 import type { TableWrite, TargetTable } from '../../flow/index.ts';
-import type { PgConnection } from '../../wire/index.ts';
+import type { CopyIn, PgConnection } from '../../wire/index.ts';
 import type { Route } from '../rules/route.ts';
 import type { Routes } from '../rules/routes.ts';
 import { compare, type Side } from './compare.ts';
@@ -131,7 +131,7 @@ async function stagedSide(
 ): Promise<Side> {
   const table = `pg_temp.verify_${stage}`;
   const wanted = route.target.columns;
-  let copy: ReturnType<PgConnection['startCopyIn']> | undefined;
+  let copy: CopyIn | undefined;
   for await (const batch of part.snapshot.read(relation, signal)) {
     const write = route.write(batch, asRun(batch, part.snapshot.position));
     if (!write) continue;

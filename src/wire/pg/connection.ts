@@ -5,41 +5,25 @@
 // Errors: a statement that fails rejects with PgError; statements behind it go on (inside a transaction block they fail with 25P02).
 // A broken connection rejects everything that is outstanding with MillraceError CONNECTION_LOST.
 import type { Socket } from 'node:net';
-import { assert, ByteReader, ByteWriter, MillraceError } from '../../base/index.ts';
+import { ByteReader, ByteWriter, MillraceError } from '../../base/index.ts';
 import { md5Answer, Scram } from './auth.ts';
 import { describePgError, PgError, readErrorFields } from './errors.ts';
 import { MessageReader } from './framing.ts';
+import { code, M, type Request, type Result, StatementRequest } from './request.ts';
 import { openSocket } from './socket.ts';
 import { type ConnectOptions, displayTarget } from './url.ts';
-
-/** The outcome of one statement. Values are in the format that was asked for: text for `query` and `rows`. */
-export interface Result {
-  /** The command tag, e.g. `INSERT 0 5`, `ROLLBACK`. */
-  readonly tag: string;
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly (Buffer | null)[])[];
-}
 
 /** The number of rows in a command tag. */
 export const tagCount = (tag: string): number => Number(/(\d+)$/.exec(tag)?.[1] ?? 0);
 
-/** A statement on its way: receives the server's messages up to ReadyForQuery. */
-interface Request {
-  message(type: number, body: Buffer): void;
-  /** ReadyForQuery: everything was answered. */
-  done(): void;
-  fail(error: Error): void;
-}
-
 /** As much goes out at once, whether the turn is over or not. */
 const flushBytes = 1 << 16;
 
-const code = (letter: string): number => letter.charCodeAt(0);
-const M = {
-  authentication: code('R'), parameterStatus: code('S'), keyData: code('K'), ready: code('Z'), error: code('E'), notice: code('N'),
-  notification: code('A'), rowDescription: code('T'), dataRow: code('D'), complete: code('C'), empty: code('I'), copyIn: code('G'),
-  copyOut: code('H'), copyBoth: code('W'), copyData: code('d'), copyDone: code('c'), negotiate: code('v'),
-} as const;
+export interface CopyIn {
+  write(bytes: Buffer): void;
+  ready(): Promise<void>;
+  done(): Promise<number>;
+}
 
 export interface CopyBoth {
   /** Sends one CopyData message. */
@@ -56,10 +40,6 @@ export class PgConnection {
   /** The server's reported settings, e.g. server_version. */
   readonly parameters = new Map<string, string>();
   pid = 0;
-  onNotice: ((fields: ReadonlyMap<string, string>) => void) | undefined;
-  onNotification: ((channel: string, payload: string) => void) | undefined;
-  /** Called once when the connection ends, whoever ended it. */
-  onClose: (() => void) | undefined;
   /** Bytes received so far. */
   bytesIn = 0;
 
@@ -174,8 +154,8 @@ export class PgConnection {
     return copy.done();
   }
 
-  /** COPY … FROM STDIN in pieces. Nothing else may be sent on this connection before `done` or `fail`. Await `ready()` between big writes. */
-  startCopyIn(sql: string): { write(bytes: Buffer): void; ready(): Promise<void>; done(): Promise<number>; fail(reason: string): Promise<void> } {
+  /** COPY … FROM STDIN in pieces. Nothing else may be sent on this connection before `done`. Await `ready()` between big writes. */
+  startCopyIn(sql: string): CopyIn {
     const outcome = this.query(sql);
     outcome.catch(() => undefined); // reported by done()
     return {
@@ -193,10 +173,6 @@ export class PgConnection {
       done: async () => {
         this.#frame('c', () => undefined);
         return tagCount((await outcome).at(-1)?.tag ?? '');
-      },
-      fail: async (reason) => {
-        this.#frame('f', (out) => out.cstring(reason));
-        await outcome.catch(() => undefined);
       },
     };
   }
@@ -327,11 +303,8 @@ export class PgConnection {
     if (type === M.parameterStatus) {
       const reader = new ByteReader(body);
       this.parameters.set(reader.cstring(), reader.cstring());
-    } else if (type === M.notice) this.onNotice?.(readErrorFields(body));
-    else if (type === M.notification) {
-      const reader = new ByteReader(body, 4);
-      this.onNotification?.(reader.cstring(), reader.cstring());
-    } else if (type === M.keyData) this.pid = body.readInt32BE(0);
+    } else if (type === M.notice || type === M.notification) return;
+    else if (type === M.keyData) this.pid = body.readInt32BE(0);
     else if (type === M.ready) this.#requests.shift()?.done();
     else if (type === M.error && this.#requests.length === 0) {
       const error = new PgError(readErrorFields(body));
@@ -344,7 +317,6 @@ export class PgConnection {
     this.#broken = error;
     this.#socket.destroy();
     for (const request of this.#requests.splice(0)) request.fail(error);
-    this.onClose?.();
   }
 
   async #startup(settings: Readonly<Record<string, string>>): Promise<void> {
@@ -400,64 +372,4 @@ export class PgConnection {
       clearTimeout(timer);
     }
   }
-}
-
-/** Gathers the results of a simple query or one extended statement. */
-class StatementRequest implements Request {
-  onCopyData: ((body: Buffer) => void) | undefined;
-  onCopyBoth: (() => void) | undefined;
-  readonly #resolve: (results: Result[]) => void;
-  readonly #reject: (error: Error) => void;
-  readonly #results: Result[] = [];
-  #columns: string[] = [];
-  #rows: (Buffer | null)[][] = [];
-  #error: PgError | undefined;
-
-  constructor(resolve: (results: Result[]) => void, reject: (error: Error) => void) {
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  message(type: number, body: Buffer): void {
-    if (type === M.copyData) this.onCopyData?.(body);
-    else if (type === M.dataRow) this.#rows.push(readRow(body));
-    else if (type === M.rowDescription) this.#columns = readColumns(body);
-    else if (type === M.complete) {
-      this.#results.push({ tag: body.toString('utf8', 0, body.length - 1), columns: this.#columns, rows: this.#rows });
-      this.#columns = [];
-      this.#rows = [];
-    } else if (type === M.error) this.#error ??= new PgError(readErrorFields(body));
-    else if (type === M.copyBoth) this.onCopyBoth?.();
-    // ParseComplete, BindComplete, CloseComplete, NoData, CopyIn/Out responses, CopyDone and EmptyQuery need no action.
-  }
-
-  done(): void {
-    if (this.#error) this.#reject(this.#error);
-    else this.#resolve(this.#results);
-  }
-
-  fail(error: Error): void {
-    this.#reject(this.#error ?? error);
-  }
-}
-
-function readRow(body: Buffer): (Buffer | null)[] {
-  const reader = new ByteReader(body);
-  const row: (Buffer | null)[] = [];
-  for (let left = reader.i16(); left > 0; left--) {
-    const length = reader.i32();
-    row.push(length < 0 ? null : reader.take(length));
-  }
-  return row;
-}
-
-function readColumns(body: Buffer): string[] {
-  const reader = new ByteReader(body);
-  const names: string[] = [];
-  for (let left = reader.i16(); left > 0; left--) {
-    names.push(reader.cstring());
-    reader.take(18);
-  }
-  assert(reader.left === 0, 'row description with a tail');
-  return names;
 }
