@@ -15,9 +15,9 @@ import type { Session } from './session.ts';
 /** Rows are sent in pieces of about this size; after each one the server's answer is awaited, which bounds the memory of both sides. */
 const pieceBytes = 4 << 20;
 
-const remember = `insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows, version)
-  values ($1, $2, $3, $4, 'done', $5, $6::int8, $7) on conflict (consumer, source, source_table, target_table) do update
-  set state = 'done', snapshot_position = excluded.snapshot_position, rows = excluded.rows, version = excluded.version, updated_at = pg_catalog.now()`;
+const remember = `insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows, source_oid)
+  values ($1, $2, $3, $4, 'done', $5, $6::int8, $7::int8) on conflict (consumer, source, source_table, target_table) do update
+  set state = 'done', snapshot_position = excluded.snapshot_position, rows = excluded.rows, source_oid = excluded.source_oid, updated_at = pg_catalog.now()`;
 
 export interface LoadContext {
   readonly session: Session;

@@ -13,10 +13,10 @@ const ddl = [
   // The row with part '' holds the consumer's fence; the other parts are sources.
   `create table if not exists millrace.positions (
     consumer text not null, part text not null, epoch bigint not null default 0, fence bigint not null, position text,
-    log_id text, system_id text, timeline integer, updated_at timestamptz not null default pg_catalog.now(), primary key (consumer, part))`,
+    system_id text, timeline integer, updated_at timestamptz not null default pg_catalog.now(), primary key (consumer, part))`,
   `create table if not exists millrace.tables (
     consumer text not null, source text not null, source_table text not null, target_table text not null,
-    state text not null check (state in ('copying', 'done')), snapshot_position text, rows bigint, version text,
+    state text not null check (state in ('copying', 'done')), snapshot_position text, rows bigint, source_oid bigint,
     updated_at timestamptz not null default pg_catalog.now(), primary key (consumer, source, source_table, target_table))`,
   `create table if not exists millrace.dead_letters (
     id bigint generated always as identity primary key, consumer text not null, source_table text not null, target_table text not null,

@@ -126,12 +126,12 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   /** What is remembered of the tables that were loaded for a source. */
   async tables(part: string): Promise<readonly LoadedTable[]> {
     const { connection } = await this.#ready();
-    const rows = await connection.rows<{ source_table: string; target_table: string; state: string; snapshot_position: string | null; rows: string | null; version: string | null }>(
-      'select source_table, target_table, state, snapshot_position, rows::text, version from millrace.tables where consumer = $1 and source = $2 order by 1, 2', [this.#options.consumer, part],
+    const rows = await connection.rows<{ source_table: string; target_table: string; state: string; snapshot_position: string | null; rows: string | null; oid: string | null }>(
+      'select source_table, target_table, state, snapshot_position, rows::text, source_oid::text as oid from millrace.tables where consumer = $1 and source = $2 order by 1, 2', [this.#options.consumer, part],
     );
     return rows.map((row) => ({
       source: row.source_table, target: row.target_table, done: row.state === 'done', snapshotPosition: parseLsn(row.snapshot_position ?? '0/0'), rows: Number(row.rows ?? 0),
-      oid: Number(row.version ?? 0),
+      oid: Number(row.oid ?? 0),
     }));
   }
 
