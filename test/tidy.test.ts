@@ -5,9 +5,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { catalogue, crashPoints } from '../src/base/index.ts';
+import { catalogue, crashPoints, metricSpecs } from '../src/base/index.ts';
 import { importsOf, type SourceFile } from './tidy/imports.ts';
-import { crashPointCalls, deadFiles, errorCodes, importCircles, layering, linesMax, places, sizes, unusedExports, type Violation } from './tidy/rules.ts';
+import { crashPointCalls, deadFiles, errorCodes, importCircles, layering, linesMax, metricsReported, places, sizes, unusedExports, type Violation } from './tidy/rules.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -43,6 +43,7 @@ describe('the house', () => {
     'what is exported is used': () => unusedExports(files),
     'files are short': () => sizes(files),
     'the catalogue has the errors that are thrown': () => errorCodes(files, Object.keys(catalogue), reserved),
+    'metrics are reported': () => metricsReported(files, Object.keys(metricSpecs)),
     'crash points are passed': () => crashPointCalls(files, crashPoints),
     'nothing names the place it was made at': () => places(files, workplace()),
   };
@@ -109,6 +110,11 @@ describe('a planted violation is caught', () => {
     only(errorCodes(thrower, [], {}), 'error-code');
     only(errorCodes(thrower, ['KNOWN', 'NEVER'], {}), 'error-code');
     only(errorCodes(thrower, ['KNOWN'], { KNOWN: 'with Kafka' }), 'error-code');
+  });
+  test('a metric that is never reported', () => {
+    const reporter = plant('src/bus/a.ts', "metrics.add('rows', { source });\n");
+    assert.equal(say(metricsReported(reporter, ['rows'])), '');
+    only(metricsReported(reporter, ['rows', 'bytes']), 'metric');
   });
   test('a crash point that is not declared, one never passed', () => {
     const passer = plant('src/bus/a.ts', "crashPoint('log.x');\n");

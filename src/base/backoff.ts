@@ -20,10 +20,6 @@ export class Backoff {
     return ceiling / 2 + (this.#random.next() * ceiling) / 2;
   }
 
-  get attempts(): number {
-    return this.#attempt;
-  }
-
   /** Call after a success. */
   reset(): void {
     this.#attempt = 0;

@@ -6,7 +6,7 @@ export type { DdlStatement } from './postgres/target/statement.ts';
 export type { Finding } from './postgres/doctor/finding.ts';
 export { diagnoseSource } from './postgres/doctor/source.ts';
 export { diagnoseTarget } from './postgres/doctor/target.ts';
-export { PostgresSource } from './postgres/source/source.ts';
+export { PostgresSource, type PostgresSourceOptions } from './postgres/source/source.ts';
 export { textSettings } from './postgres/catalog.ts';
 export { PostgresSnapshot } from './postgres/source/snapshot.ts';
 export { dropSlot, readSlot } from './postgres/source/slot.ts';

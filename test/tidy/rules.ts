@@ -2,7 +2,7 @@
 import { circles, importsOf, namesImported, type SourceFile } from './imports.ts';
 
 export interface Violation {
-  readonly rule: 'floor' | 'neighbour' | 'door' | 'target' | 'circle' | 'dead' | 'unused' | 'size' | 'error-code' | 'crash-point' | 'place';
+  readonly rule: 'floor' | 'neighbour' | 'door' | 'target' | 'circle' | 'dead' | 'unused' | 'size' | 'error-code' | 'metric' | 'crash-point' | 'place';
   readonly path: string;
   readonly message: string;
 }
@@ -113,6 +113,12 @@ export function errorCodes(files: readonly SourceFile[], declared: readonly stri
     }
   }
   return found;
+}
+
+/** Metrics that are declared are reported. */
+export function metricsReported(files: readonly SourceFile[], declared: readonly string[]): Violation[] {
+  const reported = new Set(files.filter(({ path }) => isSource(path)).flatMap(({ text }) => [...text.matchAll(/\b[mM]etrics\.(?:add|set)\(\s*'(\w+)'/g)].map(([, name]) => name)));
+  return declared.filter((name) => !reported.has(name)).map((name) => ({ rule: 'metric', path: 'src/base/metrics.ts', message: `${name} is never reported` }));
 }
 
 /** Crash points that are declared are called, and the other way round. */

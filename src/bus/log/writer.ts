@@ -58,10 +58,6 @@ export class LogWriter {
     this.durableOrdinal = options.nextOrdinal;
   }
 
-  get queuedBytes(): number {
-    return this.#queuedBytes;
-  }
-
   push(item: Item): void {
     assert(!this.#closing, 'append to a closed log');
     this.#items.push(item);

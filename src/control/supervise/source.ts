@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Clock, type Logger, type Metrics, Random } from '../../base/index.ts';
 import { EmbeddedStream } from '../../bus/index.ts';
 import { Capture } from '../../capture/index.ts';
-import { PostgresSource } from '../../connect/index.ts';
+import { PostgresSource, type PostgresSourceOptions } from '../../connect/index.ts';
 import type { SourceIdentity } from '../../data/index.ts';
 import { logFolder, publicationName, slotName } from '../names.ts';
 import { appendOnlyTables, columnFilter, type Project, type SourceSpec } from '../project/project.ts';
@@ -15,7 +15,9 @@ export interface Surroundings {
   readonly metrics: Metrics;
 }
 
-export function postgresSource(project: Pick<Project, 'replicas'>, spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, onWait: (reason: string | undefined) => void = () => undefined): PostgresSource {
+type Listeners = Pick<PostgresSourceOptions, 'onWait' | 'onBytes'>;
+
+export function postgresSource(project: Pick<Project, 'replicas'>, spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, listeners: Listeners = {}): PostgresSource {
   return new PostgresSource({
     name: spec.name,
     url: spec.url,
@@ -28,7 +30,7 @@ export function postgresSource(project: Pick<Project, 'replicas'>, spec: SourceS
     managesPublication: spec.publication === undefined,
     clock: around.clock,
     logger: around.logger,
-    onWait,
+    ...listeners,
   });
 }
 
@@ -40,7 +42,10 @@ export async function startCapture(project: Project, spec: SourceSpec, around: S
     memoryBytesMax: Math.min(64 << 20, Math.floor(project.limits.memoryBytes / 8)), logger, clock: around.clock,
   });
   const identityFile = join(folder, 'identity.json');
-  const source = postgresSource(project, spec, { clock: around.clock, logger }, (reason) => capture.waitsFor(reason));
+  const source = postgresSource(project, spec, { clock: around.clock, logger }, {
+    onWait: (reason) => capture.waitsFor(reason),
+    onBytes: (bytes) => around.metrics.add('sourceBytes', { source: spec.name }, bytes),
+  });
   const capture: Capture = new Capture({
     source,
     stream,

@@ -32,7 +32,11 @@ export interface PostgresSourceOptions {
   readonly logger: Logger;
   /** Hears what an operation is waiting for, undefined when it goes on. */
   onWait?(reason: string | undefined): void;
+  /** Hears now and then how many bytes have come in by replication since the last time. */
+  onBytes?(bytes: number): void;
 }
+
+const countEveryMs = 500;
 
 export class PostgresSource implements Source {
   readonly name: string;
@@ -49,9 +53,6 @@ export class PostgresSource implements Source {
   #acknowledged = asLsn(0n);
   /** Binary values unless a type inside some column cannot be sent that way: then the server would fail, so text. */
   #binary = true;
-  /** The server's send position as last heard. */
-  walEnd = asLsn(0n);
-  bytesIn = 0;
 
   constructor(options: PostgresSourceOptions) {
     this.name = options.name;
@@ -90,7 +91,12 @@ export class PostgresSource implements Source {
     const relations = this.#relations;
     assert(relations, 'stream before open');
     const connection = await PgConnection.connect(this.#connect, { replication: 'database' });
-    const counted = setInterval(() => (this.bytesIn = connection.bytesIn), 500);
+    let bytesCounted = 0;
+    const count = (): void => {
+      this.#options.onBytes?.(connection.bytesIn - bytesCounted);
+      bytesCounted = connection.bytesIn;
+    };
+    const counting = setInterval(count, countEveryMs);
     try {
       await followStream(
         connection,
@@ -103,9 +109,6 @@ export class PostgresSource implements Source {
           logger: this.#options.logger,
           relation: (message) => relations.match(message) ?? this.#resolve(relations, message),
           acknowledged: () => this.#acknowledged,
-          onProgress: (walEnd) => {
-            if (walEnd > this.walEnd) this.walEnd = walEnd;
-          },
         },
         sink,
         signal,
@@ -117,7 +120,8 @@ export class PostgresSource implements Source {
       if (error instanceof PgError && error.code === '42883' && this.#binary) throw this.#goOnAsText(error);
       throw describeSlotError(error, this.where, this.#options.slot);
     } finally {
-      clearInterval(counted);
+      clearInterval(counting);
+      count();
     }
   }
 

@@ -34,8 +34,6 @@ export interface StreamOptions {
   relation(message: RelationMessage): Relation | Promise<Relation>;
   /** What may be forgotten by the server. */
   acknowledged(): Position;
-  /** The server's send position and clock, at every message that carries them. */
-  onProgress(walEnd: Lsn): void;
 }
 
 /** Runs until the signal aborts (returns) or the connection breaks (throws). The connection is used up afterwards. */
@@ -142,9 +140,7 @@ class Stream {
         else this.#decoder.define(relation);
       } else this.#afterMessage(body);
     } else if (kind === KEEPALIVE) {
-      const walEnd = asLsn(body.readBigUInt64BE(1));
-      this.#options.onProgress(walEnd);
-      this.#moveOn(walEnd);
+      this.#moveOn(asLsn(body.readBigUInt64BE(1)));
       if (body[17] === 1) this.sendStatus(false);
     }
   }
