@@ -1,4 +1,4 @@
-// Growing and reading byte buffers, big-endian as in PostgreSQL's protocols.
+// Growing and reading byte buffers and typed arrays, big-endian as in PostgreSQL's protocols.
 import { assert } from './assert.ts';
 
 let lastMemory: ArrayBufferLike | undefined;
@@ -257,4 +257,11 @@ export class ByteReader {
     this.at = end + 1;
     return out;
   }
+}
+
+/** A typed array of the same kind with room for `length` elements, the old ones first. */
+export function lengthened<A extends Uint8Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(old: A, length: number): A {
+  const out = new (old.constructor as new (length: number) => A)(length);
+  out.set(old);
+  return out;
 }

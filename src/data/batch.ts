@@ -3,7 +3,7 @@
 // A row is a *tuple*: the layout of one row of COPY BINARY — int16 field count, then for each field int32 length and bytes —
 // where the length −1 means NULL and −2 means *unchanged* (a TOAST value that the source did not send). `formats` says for each
 // field of the batch whether its bytes are PostgreSQL's binary or text form; that is a property of the column, not of the row.
-import { assert, ByteWriter } from '../base/index.ts';
+import { assert, ByteWriter, lengthened } from '../base/index.ts';
 import type { Relation } from './relation.ts';
 
 export const NULL_FIELD = -1;
@@ -115,22 +115,12 @@ export class BatchBuilder {
   }
 
   #size(size: number): void {
-    const bytes = (old: Uint8Array): Uint8Array<ArrayBuffer> => {
-      const out = new Uint8Array(size);
-      out.set(old);
-      return out;
-    };
-    const words = (old: Uint32Array, length: number): Uint32Array<ArrayBuffer> => {
-      const out = new Uint32Array(length);
-      out.set(old);
-      return out;
-    };
-    this.#ops = bytes(this.#ops);
-    this.#befores = bytes(this.#befores);
-    this.#partial = bytes(this.#partial);
-    this.#seqs = words(this.#seqs, size);
-    this.#afterEnds = words(this.#afterEnds, size + 1);
-    this.#beforeEnds = words(this.#beforeEnds, size + 1);
+    this.#ops = lengthened(this.#ops, size);
+    this.#befores = lengthened(this.#befores, size);
+    this.#partial = lengthened(this.#partial, size);
+    this.#seqs = lengthened(this.#seqs, size);
+    this.#afterEnds = lengthened(this.#afterEnds, size + 1);
+    this.#beforeEnds = lengthened(this.#beforeEnds, size + 1);
   }
 }
 

@@ -7,7 +7,7 @@
 // Keys are equal when their bytes are. Values that PostgreSQL calls equal in spite of different bytes (numeric 1.0 and 1.00, −0 and 0 of
 // floats, texts under a nondeterministic collation) are different keys here. That is right: the source has at most one of them at a time and
 // always names the bytes it has, so all but one end up gone; and what is gone is deleted before anything is inserted.
-import { assert, ByteWriter } from '../../../base/index.ts';
+import { assert, ByteWriter, lengthened } from '../../../base/index.ts';
 import { Before, locateFields, Op, type RowBlock, UNCHANGED_FIELD } from '../../../data/index.ts';
 import type { TableWrite } from '../../../flow/index.ts';
 
@@ -259,31 +259,16 @@ export class Fold {
 
   #grow(): void {
     const size = this.state.length * 2;
-    const bytes = (old: Uint8Array): Uint8Array<ArrayBuffer> => {
-      const out = new Uint8Array(size);
-      out.set(old);
-      return out;
-    };
-    const ints = (old: Int32Array): Int32Array<ArrayBuffer> => {
-      const out = new Int32Array(size);
-      out.set(old);
-      return out;
-    };
-    const words = (old: Uint32Array, length: number): Uint32Array<ArrayBuffer> => {
-      const out = new Uint32Array(length);
-      out.set(old);
-      return out;
-    };
-    this.state = bytes(this.state);
-    this.existed = bytes(this.existed);
-    this.origin = ints(this.origin);
-    this.#block = ints(this.#block);
-    this.#hashes = ints(this.#hashes);
-    this.#lastWrite = ints(this.#lastWrite);
-    this.#lastRow = ints(this.#lastRow);
-    this.#start = words(this.#start, size);
-    this.#end = words(this.#end, size);
-    this.#keyEnds = words(this.#keyEnds, size + 1);
+    this.state = lengthened(this.state, size);
+    this.existed = lengthened(this.existed, size);
+    this.origin = lengthened(this.origin, size);
+    this.#block = lengthened(this.#block, size);
+    this.#hashes = lengthened(this.#hashes, size);
+    this.#lastWrite = lengthened(this.#lastWrite, size);
+    this.#lastRow = lengthened(this.#lastRow, size);
+    this.#start = lengthened(this.#start, size);
+    this.#end = lengthened(this.#end, size);
+    this.#keyEnds = lengthened(this.#keyEnds, size + 1);
   }
 
   /** All keys; entry e's is `keyStart(e) .. keyEnd(e)`, a COPY row of the key columns. */
