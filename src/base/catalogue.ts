@@ -29,6 +29,8 @@ export const catalogue = {
   TRANSFORM_FAILED: entry('A transform threw, or returned something that is not a row.', 'mend the transform; the row is kept in the dead letters'),
   NAME_UNKNOWN: entry('No source or replica of the project has this name.', 'use one of the names that are shown'),
 
+  FILE_REFUSED: entry('The system does not let Millrace read or write a file or folder of the project.', 'give the user that runs Millrace the right to it, or free space on its disk'),
+
   // Connections and servers
   CONNECT_FAILED: entry('The server cannot be reached.', 'check host, port and network; Millrace keeps trying while it runs', true),
   CONNECTION_LOST: entry('An established connection broke.', 'nothing: Millrace reconnects by itself', true),

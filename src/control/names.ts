@@ -4,9 +4,9 @@ import { MillraceError } from '../base/index.ts';
 import { nearestName } from '../data/index.ts';
 import type { Project, SourceSpec } from './project/project.ts';
 
-/** The replication slot and the publication of a source, unless the project names others. */
+/** The replication slot and the publication of a source, unless the project names others. A slot of its own brings a publication of its own. */
 export const slotName = (source: SourceSpec): string => source.slot ?? `millrace_${source.name.toLowerCase().replace(/[^a-z0-9_]/g, '_')}`;
-export const publicationName = (source: SourceSpec): string => source.publication ?? `millrace_${source.name}`;
+export const publicationName = (source: SourceSpec): string => source.publication ?? source.slot ?? `millrace_${source.name}`;
 
 /** Where the log of a source lies. */
 export const logFolder = (project: Pick<Project, 'folder'>, source: string): string => join(project.folder, '.millrace', 'log', source);

@@ -84,7 +84,7 @@ const source = z.strictObject({
     .describe('Table pattern → which of its columns leave the source (a publication column list): `["*", "!ssn"]`.')
     .meta({ examples: [{ 'public.customers': ['*', '!ssn'] }] }).optional(),
   slot: identifier('replication slot').describe('Name of the replication slot. Default: made from the source\'s name.').optional(),
-  publication: identifier('publication').describe('Name of the publication. Default: made from the source\'s name.').optional(),
+  publication: identifier('publication').describe('Name of the publication. Default: the name of `slot`; without one, made from the source\'s name.').optional(),
   appendOnly: patterns.describe('Tables without a key whose rows are only ever inserted.').meta({ examples: [['public.events']] }).optional(),
 });
 

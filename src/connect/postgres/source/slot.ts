@@ -117,7 +117,7 @@ export function createPublicationSql(name: string, tables: readonly CatalogTable
 }
 
 /** Makes the publication hold exactly these tables and columns. A publication that is not ours (`managed` false) is only checked. */
-export async function ensurePublication(control: PgConnection, name: string, tables: readonly CatalogTable[], managed: boolean): Promise<void> {
+export async function ensurePublication(control: PgConnection, name: string, tables: readonly CatalogTable[], managed: boolean, slot: string): Promise<void> {
   const [found] = await control.rows('select 1 as one from pg_catalog.pg_publication where pubname = $1', [name]);
   const create = createPublicationSql(name, tables, control.major);
   try {
@@ -136,6 +136,9 @@ export async function ensurePublication(control: PgConnection, name: string, tab
         where: control.where, hint: `${alter};`,
       });
     }
+    // Who streams through the slot streams this publication: another set of tables would take its changes away without a word.
+    const held = await readSlot(control, slot);
+    if (held && held.activePid !== null) throw new MillraceError('SLOT_IN_USE', `replication slot "${slot}" is in use, so its publication cannot get other tables`, { where: control.where });
     await control.query(alter);
   } catch (error) {
     if (error instanceof PgError && error.code === '42501') {

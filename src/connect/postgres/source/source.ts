@@ -79,7 +79,7 @@ export class PostgresSource implements Source {
       this.#relations = new StreamRelations(this.#types, tables.map((table) => table.relation), (table) => selects(this.#options.appendOnly, table));
       this.#binary = tables.every((table) => goesBinary(table.relation));
       // The publication first: a slot cannot decode what committed before its publication existed.
-      await ensurePublication(control, this.#options.publication, tables, this.#options.managesPublication);
+      await ensurePublication(control, this.#options.publication, tables, this.#options.managesPublication, this.#options.slot);
       const slot = await this.#ensureSlot(control);
       return { ...slot, relations: tables.map((table) => table.relation) };
     } catch (error) {
