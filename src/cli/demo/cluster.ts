@@ -113,6 +113,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       const server = spawn(bin.postgres, ['-D', data, '-p', String(port)], { ...run, stdio: ['ignore', 'ignore', 'pipe'] });
       child = server;
       options.onProcess?.(server.pid);
+      process.off('exit', onExit);
       process.on('exit', onExit);
       server.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-20_000)));
       const deadline = Date.now() + 60_000;
