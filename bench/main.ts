@@ -29,7 +29,7 @@ for (const name of chosen) {
   await run({ quick: values.quick }, (figure) => {
     const whole = { case: name, ...figure };
     figures.push(whole);
-    console.log(values.json ? JSON.stringify(whole) : figureLine(whole));
+    console.log(values.json ? JSON.stringify({ ...whole, baseline: whole.baseline ?? null, ratio: whole.ratio ?? null, reach: whole.reach ?? null, holds: whole.holds ?? null }) : figureLine(whole));
   });
 }
 if (values.save !== undefined) {

@@ -22,8 +22,11 @@ export function sourceStatus(capture: Capture, replicas: readonly Replica[], lag
   for (const relation of capture.relations) {
     const address = tableAddress(relation);
     const isLoading = parts.some((part) => part.progress.loading.has(address) || (part.progress.phase === 'snapshot' && !part.progress.snapshotRows.has(address)));
+    // A replica that cannot reach its target has not begun to read the table.
+    const isWaiting = parts.some((part) => part.progress.phase === 'starting' && !part.progress.snapshotRows.has(address));
+    const own = base.state === 'snapshot' ? 'streaming' : base.state;
     tables[address] = {
-      state: isLoading ? 'snapshot' : base.state === 'snapshot' ? 'streaming' : base.state,
+      state: isLoading ? 'snapshot' : isWaiting && own === 'streaming' ? 'starting' : own,
       snapshotRows: Math.max(0, ...parts.map((part) => part.progress.snapshotRows.get(address) ?? 0)),
       changes: capture.changes.get(address) ?? 0,
     };

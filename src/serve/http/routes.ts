@@ -59,10 +59,10 @@ export const routes: readonly Route[] = [
   control('release', ({ running, name }) => running.release(name)),
 ];
 
-/** What keeps the project from being ready: everything that is starting or failed. */
+/** What keeps the project from being ready: everything that neither streams nor was paused by request. */
 function notReady(status: ProjectStatus): string[] {
   const of = (kind: string, all: Readonly<Record<string, { state: string }>>): string[] =>
-    Object.entries(all).filter(([, { state }]) => state === 'starting' || state === 'failed').map(([name, { state }]) => `${kind} ${name}: ${state}`);
+    Object.entries(all).filter(([, { state }]) => state !== 'streaming' && state !== 'paused').map(([name, { state }]) => `${kind} ${name}: ${state}`);
   return [...of('source', status.sources), ...of('replica', status.replicas)];
 }
 
