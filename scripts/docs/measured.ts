@@ -13,8 +13,9 @@ export function measuredTable(folder: URL): string {
   const newest = all.filter((each) => each.figures?.length > 0).toSorted((a, b) => (a.machine.date < b.machine.date ? 1 : -1))[0];
   if (!newest) return 'Not measured yet: `npm run bench` measures here.';
   const { machine, figures, file } = newest;
-  const rows = figures.map((figure) => {
-    const against = figure.ratio === undefined ? '' : `${figure.ratio.toFixed(2)} × ${figure.baseline ?? ''}`;
+  // A figure says something only next to what it is compared with; the others are in the file.
+  const rows = figures.filter((figure) => figure.ratio !== undefined).map((figure) => {
+    const against = `${figure.ratio?.toFixed(2)} × ${figure.baseline ?? ''}`;
     return `| ${figure.case} | ${figure.figure} | ${numberText(figure.value)} ${figure.unit} | ${against} | ${reachText(figure)} |`;
   });
   return [
