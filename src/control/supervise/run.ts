@@ -1,5 +1,5 @@
 // Runs a project in this process: wires sources, streams and replicas, and answers for all of them.
-import { createLogger, type Logger, Metrics, MillraceError, Random, systemClock } from '../../base/index.ts';
+import { asMillraceError, createLogger, type Logger, Metrics, MillraceError, Random, systemClock } from '../../base/index.ts';
 import type { Capture } from '../../capture/index.ts';
 import { type Position, tableAddress } from '../../data/index.ts';
 import { Replica } from '../../replica/index.ts';
@@ -119,7 +119,13 @@ class RunningProject implements Running {
       if (hopeless) throw hopeless;
       for (const capture of this.#captures) {
         if (capture.condition.state === 'failed') throw capture.condition.error;
-        if (capture.condition.state === 'streaming' && !goals.has(capture)) goals.set(capture, await capture.source.committedEnd());
+        if (capture.condition.state !== 'streaming' || goals.has(capture)) continue;
+        // The connection may break just now; then the source is asked again when it is back.
+        const end = await capture.source.committedEnd().catch((error: unknown) => {
+          if (!asMillraceError(error).retriable) throw error;
+          return undefined;
+        });
+        if (end !== undefined) goals.set(capture, end);
       }
       for (const replica of this.#replicas) {
         if (replica.condition.state === 'failed') throw replica.condition.error;
