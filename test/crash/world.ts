@@ -85,7 +85,9 @@ export class World {
     writeFileSync(
       join(this.folder, 'millrace.yaml'),
       `millrace: 1\nsources:\n  bank:\n    postgres: ${this.source.url(this.#name)}\n    tables: [public.*]\n    appendOnly: [public.events]\n` +
-        `replicas:\n  copy:\n    from: bank\n    postgres: ${this.target.url(this.#name)}\n`,
+        `replicas:\n  copy:\n    from: bank\n    postgres: ${this.target.url(this.#name)}\n` +
+        // Little memory makes small segments of the log, so that they are synced and trimmed while the test looks on.
+        'limits: { memory: 4MB }\n',
     );
     this.work();
   }

@@ -39,7 +39,9 @@ export async function startCapture(project: Project, spec: SourceSpec, around: S
   mkdirSync(folder, { recursive: true });
   const logger = around.logger.with({ source: spec.name });
   const stream = await EmbeddedStream.open(folder, spec.name, {
-    memoryBytesMax: Math.min(64 << 20, Math.floor(project.limits.memoryBytes / 8)), logger, clock: around.clock,
+    memoryBytesMax: Math.min(64 << 20, Math.floor(project.limits.memoryBytes / 8)),
+    segmentBytesMax: Math.min(64 << 20, Math.max(256 << 10, Math.floor(project.limits.memoryBytes / 16))),
+    logger, clock: around.clock,
   });
   const identityFile = join(folder, 'identity.json');
   const source = postgresSource(project, spec, { clock: around.clock, logger }, {
