@@ -47,6 +47,8 @@ export class RandomDatabase {
   readonly #db: PgConnection;
   #types: [string, string[]][] = [];
   #added = 0;
+  /** Whether a table has another shape now than at first. */
+  altered = false;
 
   constructor(db: PgConnection, random: Random) {
     this.#db = db;
@@ -82,6 +84,7 @@ export class RandomDatabase {
   async alter(): Promise<void> {
     const random = this.#random;
     const table = random.pick(this.tables);
+    this.altered = true;
     if (table.columns.length > 1 && random.chance(0.4)) {
       const [dropped] = table.columns.splice(random.below(table.columns.length), 1);
       await this.#db.query(`alter table ${table.name} drop column ${quoteIdent(dropped?.name ?? '')}`);

@@ -32,6 +32,8 @@ async function proveOne(scenario: Scenario, random: Random): Promise<void> {
     if (running && random.chance(0.6)) await scenario.stop().then(() => (running = false));
   }
   await scenario.caughtUp();
+  // PostgreSQL tells of a new shape with the next row of the table; without one the target has it from the next start on.
+  if (database.altered) await scenario.stop().then(() => scenario.caughtUp());
   assert.deepEqual(await scenario.copy.rows('select target_table, message, "column" from millrace.dead_letters'), []);
   for (const table of database.tables) {
     const { source, target } = await scenario.both(table.name, table.name, [...table.key, ...table.columns].map((column) => `"${column.name.replaceAll('"', '""')}"`).join(', '));

@@ -49,6 +49,12 @@ export async function compareReplica(parts: readonly VerifyPart[], target: PgCon
     const actual = await readTargetTable(target, wanted);
     if (!actual) throw new MillraceError('VERIFY_IMPOSSIBLE', `table ${address} does not exist in the target`, { where: target.where });
     const columns = compared(group.map(({ route }) => route), actual);
+    const absent = columns.find((name) => !actual.columns.some((column) => column.name === name));
+    if (absent !== undefined) {
+      throw new MillraceError('VERIFY_IMPOSSIBLE', `column ${quoteIdent(absent)} of ${address} is not in the target yet`, {
+        where: target.where, hint: 'it comes with the next change of a row of its table, or when `millrace up` starts again',
+      });
+    }
     const lefts: Side[] = [];
     for (const { part, relation, route } of group) {
       lefts.push(isPlain(route) ? sourceSide(part, relation, route, columns, actual) : await stagedSide(part, relation, route, columns, actual, target, (stages += 1), signal));
