@@ -267,7 +267,7 @@ export class Part {
 
 /** Relations of a run that the routes know in another shape. */
 const newShapes = (run: Run, routes: Routes): Relation[] =>
-  run.batches.flatMap(({ relation }) => {
+  [...run.batches.map((batch) => batch.relation), ...(run.truncate?.relations ?? [])].flatMap((relation) => {
     const known = routes.for(relation)[0]?.relation;
     return known && known.version !== relation.version ? [relation] : [];
   });

@@ -93,6 +93,10 @@ export function describeSlotError(error: unknown, where: string, name: string): 
     return new MillraceError('SLOT_LOST', `replication slot "${name}" was invalidated: WAL that it needs is gone`, parts);
   }
   if (error.code === '58P01') return new MillraceError('SLOT_LOST', `the server no longer has WAL that slot "${name}" needs`, parts);
+  if (error.code === 'XX000') {
+    // The server's own decoding failed, e.g. "could not map filenode" about a table that is rewritten just then: the next attempt may pass.
+    return new MillraceError('SERVER_ERROR', error.message, { ...parts, retriable: true, hint: `if it stays, the server cannot decode this change: \`millrace resync\` reads the tables again behind it` });
+  }
   if (error.code === '42501') {
     return new MillraceError('PRIVILEGE_MISSING', error.message, { ...parts, hint: 'alter role NAME replication (on managed servers: grant rds_replication or the like); `millrace doctor` prints the exact one' });
   }
