@@ -60,9 +60,9 @@ process.exit(lost + duplicated + world.torn === 0 && (rounds < crashPoints.lengt
 
 /** Starts the project and lets it die: at the point, or at a random time. Returns what it died of. */
 async function strike(point: string | undefined): Promise<string> {
-  const count = point?.startsWith('slot') || point === 'snapshot.before-table' ? 1 : random.between(1, point?.startsWith('snapshot') ? 2 : 6);
+  const count = point?.startsWith('slot') || point === 'snapshot.before-table' ? 1 : random.between(1, point?.startsWith('snapshot') || point === 'log.after-sync' || point === 'log.before-trim' ? 2 : 6);
   const { child, exited } = world.up(point === undefined ? {} : { crashAt: `${point}:${count}` });
-  const patience = point === undefined ? random.between(200, 3000) : 12_000;
+  const patience = point === undefined ? random.between(200, 3000) : 20_000;
   let impatient = false;
   const timer = setTimeout(() => {
     impatient = true;
