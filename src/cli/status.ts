@@ -1,4 +1,5 @@
 // `millrace status`: asks the running process; when none runs, the positions in the targets.
+import { MillraceError } from '../base/index.ts';
 import { findRunning, loadProject, stoppedStatus, type ProjectStatus } from '../control/index.ts';
 import { colorsFor, flag, printJson, printLine, type Command, type CommandContext, type ExitCode } from './command.ts';
 import { statusText } from './status-text.ts';
@@ -34,7 +35,13 @@ export const command: Command = {
 
 async function ask({ folder, env }: CommandContext): Promise<ProjectStatus> {
   const running = findRunning(folder);
-  return running ? running.status() : stoppedStatus((await loadProject(folder, { env })).project);
+  const stopped = async (): Promise<ProjectStatus> => stoppedStatus((await loadProject(folder, { env })).project);
+  if (!running) return stopped();
+  return running.status().catch((error: unknown) => {
+    // It may just have stopped.
+    if (error instanceof MillraceError && error.code === 'NOT_RUNNING' && !findRunning(folder)) return stopped();
+    throw error;
+  });
 }
 
 function show(context: CommandContext, status: ProjectStatus): ExitCode {

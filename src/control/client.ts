@@ -1,6 +1,6 @@
 // The other end of serve/http: how a command talks to the process that runs the project.
 import { request } from 'node:http';
-import { catalogue, type ErrorCode, MillraceError } from '../base/index.ts';
+import { catalogue, type ErrorCode, MillraceError, systemClock } from '../base/index.ts';
 import { readRunFile, runFilePath } from './run-file.ts';
 import type { ProjectStatus } from './status.ts';
 
@@ -30,14 +30,21 @@ export function requireRunning(folder: string): RunningClient {
   return client;
 }
 
+const startingTriesMax = 100;
+
 function clientOf(pid: number, url: string): RunningClient {
   const call = async (method: 'GET' | 'POST', path: string): Promise<unknown> => {
-    const { status, body } = await send(method, `${url}${path}`).catch((error: unknown) => {
-      const detail = error instanceof Error ? error.message : String(error);
-      throw new MillraceError('NOT_RUNNING', `process ${pid} does not answer`, { where: url, detail, hint: 'it may just have stopped; look at `millrace status`', cause: error });
-    });
-    if (status !== 200) throw remoteError(body);
-    return body;
+    for (let triesLeft = startingTriesMax; ; triesLeft--) {
+      const { status, body } = await send(method, `${url}${path}`).catch((error: unknown) => {
+        const detail = error instanceof Error ? error.message : String(error);
+        throw new MillraceError('NOT_RUNNING', `process ${pid} does not answer`, { where: url, detail, hint: 'it may just have stopped; look at `millrace status`', cause: error });
+      });
+      if (status === 200) return body;
+      const error = remoteError(body);
+      // It has just been started and answers in a moment.
+      if (error.code !== 'NOT_RUNNING' || triesLeft === 0) throw error;
+      await systemClock.sleep(100);
+    }
   };
   const post = async (replica: string, verb: string, query = new URLSearchParams()): Promise<void> => {
     const search = query.size > 0 ? `?${query.toString()}` : '';
