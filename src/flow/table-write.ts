@@ -1,18 +1,9 @@
 // What a transactional sink for tables is given: steps, each either the rows of one run (for several target tables) or a truncate.
 import type { MillraceError } from '../base/index.ts';
-import type { Batch, PgType, TableName } from '../data/index.ts';
+import type { Batch, Column, TableName } from '../data/index.ts';
 
-/** A column as the rows carry it. The sink casts when the target's real column has another type. */
-export interface TargetColumn {
-  readonly name: string;
-  readonly type: PgType;
-  readonly typmod: number;
-  /** As SQL writes it, valid with an empty search_path. */
-  readonly typeText: string;
-  readonly notNull: boolean;
-  /** What rows that are at the target before the column is must get in it, as text; absent: NULL. */
-  readonly missing?: string;
-}
+/** A column as the rows carry it. The sink casts when the target's real column has another type; rows older than the column get `missing`. */
+export type TargetColumn = Column;
 
 export interface TargetTable extends TableName {
   readonly columns: readonly TargetColumn[];
