@@ -2,11 +2,16 @@
 import { FLOAT4_NORMAL_MIN, float4Text, float8Text } from '../../data/index.ts';
 import { fixed, type ValueForm, wanted } from './value-form.ts';
 
+/** From here on singles are whole numbers, and six digits may lie exactly between two of them. */
+const FLOAT4_WHOLE = 2 ** 24;
+
 /** The number that the shortest digits mean. */
 function float4Number(value: number): number {
-  if (!Number.isFinite(value) || (Number.isInteger(value) && Math.abs(value) < 16_777_216)) return value;
+  const size = Math.abs(value);
+  if (!Number.isFinite(value) || (Number.isInteger(value) && size < FLOAT4_WHOLE)) return value;
+  if (size < FLOAT4_NORMAL_MIN || size >= FLOAT4_WHOLE) return Number(float4Text(value));
   const near = Number(value.toPrecision(6));
-  return Math.abs(value) >= FLOAT4_NORMAL_MIN && Math.fround(near) === value ? near : Number(float4Text(value));
+  return Math.fround(near) === value ? near : Number(float4Text(value));
 }
 
 function floatOf(text: string): number {
