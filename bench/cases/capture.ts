@@ -50,7 +50,7 @@ async function recvlogical(url: string, slot: string, end: string): Promise<numb
 async function capture(url: string, slot: string, changes: number): Promise<{ seconds: number; cpuUs: number }> {
   const source = new PostgresSource({
     name: 'bench', url, tables: [parseTablePattern('public.changes') as TablePattern], sendsColumn: () => true, appendOnly: [], slot, publication: 'bench',
-    managesPublication: false, clock: systemClock, logger: silentLogger,
+    managesPublication: false, identify: () => Promise.resolve({ id: '', own: new Set(), unasked: [] }), clock: systemClock, logger: silentLogger,
   });
   await source.open();
   const stop = new AbortController();

@@ -45,6 +45,7 @@ export const catalogue = {
   WAL_LEVEL: entry('The source does not write enough WAL for logical decoding.', 'set wal_level = logical and restart the server: alter system set wal_level = logical'),
   SLOT_LOST: entry('The replication slot is gone, or the server has removed WAL that it still needed.', 'run `millrace resync SOURCE` to make a new slot and read the tables again'),
   SLOT_IN_USE: entry('Another process is connected to the replication slot.', 'stop that process, or give this project its own slot name (sources.NAME.slot)', true),
+  SLOT_OF_ANOTHER_PROJECT: entry('Slot and publication of this name belong to another project, whose changes would be lost to it if this one used them.', 'give this source a slot of its own (sources.NAME.slot), or take the place of the other project as the message shows'),
   SLOT_LIMIT: entry('The server has no free replication slot or WAL sender.', 'raise max_replication_slots and max_wal_senders, or drop slots that nobody uses', true),
   SOURCE_CHANGED: entry('The server behind the URL is not the one that the positions belong to.', 'point the URL to the old server, or run `millrace resync SOURCE`'),
   POSITION_GAP: entry('Changes between the stored position and what source and log still hold are gone.', 'run `millrace resync REPLICA` to read the tables again'),

@@ -5,7 +5,7 @@ import { loadProject, planRemoval, type Removal } from '../control/index.ts';
 import { type Command, type CommandContext, flag, printLine } from './command.ts';
 
 export const command: Command = {
-  description: 'Lists what it would drop and asks. Publications that the project only uses stay, and so do the replicated tables and the folder .millrace/. '
+  description: 'Lists what it would drop and asks. Publications that the project only uses stay, and so do slots and publications of other projects, the replicated tables and the folder .millrace/. '
     + 'Refused while a process runs the project.',
   options: [
     { flags: '--target', summary: 'also the rows that Millrace keeps for the replicas in the schema millrace of the targets' },
@@ -19,14 +19,16 @@ export const command: Command = {
       printLine(context.stdout, 'nothing is there to remove');
       return 0;
     }
-    for (const { what, where } of removals) printLine(context.stdout, `  ${what}   ${where}`);
-    if (!(await agreed(context, removals))) {
+    for (const { what, where, run } of removals) printLine(context.stdout, `  ${what}   ${where}${run ? '' : '   stays: it belongs to another project'}`);
+    const mine = removals.filter(({ run }) => run);
+    if (mine.length === 0) return 0;
+    if (!(await agreed(context, mine))) {
       printLine(context.stdout, 'nothing was removed');
       return 1;
     }
-    for (const removal of removals) {
-      await removal.run();
-      printLine(context.stdout, `removed ${removal.what}`);
+    for (const { what, run } of mine) {
+      await run?.();
+      printLine(context.stdout, `removed ${what}`);
     }
     return 0;
   },

@@ -3,7 +3,8 @@ import { diagnoseSource, diagnoseTarget, type Finding } from '../connect/index.t
 import { displayTarget, parsePgUrl } from '../wire/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
 import { compileReplica, readProjectTables, wantedTables } from './plan.ts';
-import { publicationName, slotName } from './names.ts';
+import { namesAtSource } from './names.ts';
+import { knownIds } from './ownership.ts';
 import { appendOnlyTables, columnFilter, type Project, type SourceSpec } from './project/project.ts';
 
 export interface Diagnosis {
@@ -25,7 +26,7 @@ async function examineSource(project: Project, source: SourceSpec): Promise<Pick
   const options = parsePgUrl(source.url);
   const findings = await diagnoseSource(options, {
     tables: source.tables, sendsColumn: columnFilter(source), appendOnly: appendOnlyTables(project, source),
-    slot: slotName(source), publication: publicationName(source), managesPublication: source.publication === undefined,
+    ...namesAtSource(source), ids: await knownIds(project),
   });
   return { where: displayTarget(options), findings };
 }

@@ -1,12 +1,14 @@
 // Names: of the things that a project makes outside and inside its folder, and those that it does not have.
 import { join } from 'node:path';
 import { MillraceError } from '../base/index.ts';
+import type { SourceNames } from '../connect/index.ts';
 import { nearestName } from '../data/index.ts';
 import type { Project, SourceSpec } from './project/project.ts';
 
 /** The replication slot and the publication of a source, unless the project names others. A slot of its own brings a publication of its own. */
 export const slotName = (source: SourceSpec): string => source.slot ?? `millrace_${source.name.toLowerCase().replace(/[^a-z0-9_]/g, '_')}`;
-export const publicationName = (source: SourceSpec): string => source.publication ?? source.slot ?? `millrace_${source.name}`;
+const publicationName = (source: SourceSpec): string => source.publication ?? source.slot ?? `millrace_${source.name}`;
+export const namesAtSource = (source: SourceSpec): SourceNames => ({ slot: slotName(source), publication: publicationName(source), managesPublication: source.publication === undefined });
 
 /** Where the log of a source lies. */
 export const logFolder = (project: Pick<Project, 'folder'>, source: string): string => join(project.folder, '.millrace', 'log', source);

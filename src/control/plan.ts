@@ -1,10 +1,11 @@
 // What `up` would do: the way of every table with its guarantee, and what it would make at sources and targets. Reads, changes nothing.
-import { type CatalogTable, millraceSchemaSql, planSource, planTarget, selectTables, TypeCatalog, type DdlStatement, type Selection } from '../connect/index.ts';
+import { type CatalogTable, millraceSchemaSql, planSource, planTarget, type ProjectIds, selectTables, TypeCatalog, type DdlStatement, type Selection } from '../connect/index.ts';
 import { displayTarget, parsePgUrl, type PgConnection, withConnection } from '../wire/index.ts';
 import { tableAddress } from '../data/index.ts';
 import type { TargetTable } from '../flow/index.ts';
 import { compileRoutes, type ReplicaSpec, type Route, type Routes } from '../replica/index.ts';
-import { publicationName, slotName } from './names.ts';
+import { namesAtSource } from './names.ts';
+import { knownIds } from './ownership.ts';
 import { columnFilter, type Project, type SourceSpec } from './project/project.ts';
 
 export interface PlannedTable {
@@ -76,14 +77,14 @@ export const wantedTables = (routes: readonly Routes[]): TargetTable[] => routes
 /** Plans the whole project. Throws when a database cannot be reached. */
 export async function planProject(project: Project): Promise<ProjectPlan> {
   const tables = await readProjectTables(project);
-  const sources = project.sources.map(async (source) => [source.name, await planOneSource(source, tables.get(source.name) ?? [])] as const);
+  const ids = await knownIds(project);
+  const sources = project.sources.map(async (source) => [source.name, await planOneSource(source, ids, tables.get(source.name) ?? [])] as const);
   const replicas = project.replicas.map(async (spec) => [spec.name, await planReplica(spec, tables)] as const);
   return { sources: Object.fromEntries(await Promise.all(sources)), replicas: Object.fromEntries(await Promise.all(replicas)) };
 }
 
-async function planOneSource(source: SourceSpec, tables: readonly CatalogTable[]): Promise<SourcePlan> {
-  const names = { slot: slotName(source), publication: publicationName(source), managesPublication: source.publication === undefined };
-  const sql = await withConnection(source.url, (connection) => planSource(connection, tables, names));
+async function planOneSource(source: SourceSpec, ids: ProjectIds, tables: readonly CatalogTable[]): Promise<SourcePlan> {
+  const sql = await withConnection(source.url, (connection) => planSource(connection, tables, namesAtSource(source), ids));
   return { where: displayTarget(parsePgUrl(source.url)), tables: tables.map((table) => tableAddress(table.relation)), guarantee: captured, sql };
 }
 

@@ -2,10 +2,11 @@
 // Replicated tables stay.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { dropSlot, readSlot } from '../connect/index.ts';
+import { dropSlot, forgetProjectId, readMarks, readProjectId, readSlot } from '../connect/index.ts';
 import { quoteIdent } from '../data/index.ts';
 import { displayTarget, parsePgUrl, type PgConnection, withConnection } from '../wire/index.ts';
-import { logFolder, publicationName, slotName } from './names.ts';
+import { logFolder, namesAtSource } from './names.ts';
+import { knownIds } from './ownership.ts';
 import type { Project, SourceSpec } from './project/project.ts';
 import { assertNotRunning } from './run-file.ts';
 
@@ -14,7 +15,8 @@ export interface Removal {
   readonly what: string;
   /** user@host:port/database */
   readonly where: string;
-  run(): Promise<void>;
+  /** Absent: it stays, since it belongs to another project. */
+  run?(): Promise<void>;
 }
 
 /** What is there to be removed. Throws ALREADY_RUNNING while a process runs the project. Nothing happens before `run` is called. */
@@ -26,19 +28,27 @@ export async function planRemoval(project: Project, withTarget: boolean): Promis
 }
 
 async function removeFromSource(project: Project, source: SourceSpec): Promise<Removal[]> {
-  const [slot, publication] = [slotName(source), publicationName(source)];
-  // A slot of a name that the user chose is ours when this folder has captured through it; a publication of such a name never is.
-  const ownsSlot = source.slot === undefined || existsSync(join(logFolder(project, source.name), 'identity.json'));
-  const found = await withConnection(source.url, async (connection) => ({
-    slot: ownsSlot && (await readSlot(connection, slot)) !== undefined,
-    publication: source.publication === undefined && (await connection.rows('select 1 as one from pg_catalog.pg_publication where pubname = $1', [publication])).length > 0,
-  }));
+  const names = namesAtSource(source);
+  const { slot, publication } = names;
   const where = displayTarget(parsePgUrl(source.url));
+  const [found, marks] = await withConnection(source.url, async (connection) => [
+    {
+      slot: (await readSlot(connection, slot)) !== undefined,
+      publication: source.publication === undefined && (await connection.rows('select 1 as one from pg_catalog.pg_publication where pubname = $1', [publication])).length > 0,
+    },
+    await readMarks(connection, names),
+  ] as const);
+  const { own } = marks.length > 0 ? await knownIds(project) : { own: new Set<string>() };
+  const foreign = (isIt: (mark: (typeof marks)[number]) => boolean): boolean => marks.some((mark) => isIt(mark) && !own.has(mark.project));
+  // Nothing may say whose a slot is, where the publication is somebody else's: one of a name that the user chose is ours when this folder has
+  // captured through it.
+  const ownsSlot = source.slot === undefined || marks.some((mark) => mark.slot === slot) || existsSync(join(logFolder(project, source.name), 'identity.json'));
   const removals: Removal[] = [];
-  if (found.slot) removals.push({ what: `slot ${slot}`, where, run: () => withConnection(source.url, (connection) => dropSlot(connection, slot)) });
+  const add = (what: string, stays: boolean, work: (connection: PgConnection) => Promise<unknown>): void =>
+    void removals.push({ what, where, ...(stays ? {} : { run: () => withConnection(source.url, async (connection) => void (await work(connection))) }) });
+  if (found.slot && ownsSlot) add(`slot ${slot}`, foreign((mark) => mark.slot === slot), (connection) => dropSlot(connection, slot));
   if (found.publication) {
-    const drop = async (connection: PgConnection): Promise<void> => void (await connection.query(`drop publication if exists ${quoteIdent(publication)}`));
-    removals.push({ what: `publication ${publication}`, where, run: () => withConnection(source.url, drop) });
+    add(`publication ${publication}`, foreign((mark) => mark.publication === publication), (connection) => connection.query(`drop publication if exists ${quoteIdent(publication)}`));
   }
   return removals;
 }
@@ -47,7 +57,7 @@ const ownTables = ['positions', 'tables', 'dead_letters'] as const;
 
 async function removeFromTarget(consumer: string, url: string): Promise<Removal[]> {
   const tables = await withConnection(url, async (connection) => {
-    const there: string[] = [];
+    const there: string[] = (await readProjectId(connection, consumer)) === undefined ? [] : ['meta'];
     for (const table of ownTables) {
       const [exists] = await connection.rows<{ there: string }>('select (pg_catalog.to_regclass($1) is not null)::text as there', [`millrace.${table}`]);
       if (exists?.there !== 'true') continue;
@@ -58,7 +68,8 @@ async function removeFromTarget(consumer: string, url: string): Promise<Removal[
   if (tables.length === 0) return [];
   const remove = async (connection: PgConnection): Promise<void> => {
     await connection.query('begin');
-    for (const table of tables) await connection.rows(`delete from millrace.${table} where consumer = $1`, [consumer]);
+    if (tables.includes('meta')) await forgetProjectId(connection, consumer);
+    for (const table of ownTables) if (tables.includes(table)) await connection.rows(`delete from millrace.${table} where consumer = $1`, [consumer]);
     await connection.query('commit');
   };
   const what = `rows of ${consumer} in ${tables.map((table) => `millrace.${table}`).join(', ')}`;

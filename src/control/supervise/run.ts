@@ -5,6 +5,7 @@ import { type Position, tableAddress } from '../../data/index.ts';
 import { Replica } from '../../replica/index.ts';
 import type { Project } from '../project/project.ts';
 import { unknownName } from '../names.ts';
+import { keptId } from '../ownership.ts';
 import { forgetFailures, rememberFailures } from '../failures.ts';
 import { assertNotRunning } from '../run-file.ts';
 import type { ProjectStatus, ReplicaStatus, Running, RunOptions, SourceStatus } from '../status.ts';
@@ -42,7 +43,7 @@ export async function run(project: Project, options: RunOptions & { logger?: Log
     const targets = replicaTargets(spec, logger, options.ddl ?? true, {
       identity: (name) => captureOf(name)?.identity ?? { systemId: '', timeline: 0 },
       relations: async (name) => (await captureOf(name)?.source.readRelations()) ?? [],
-    });
+    }, () => keptId(project.folder));
     return new Replica({ spec, feeds, ...around, logger, random: new Random(process.pid ^ 0x5bd1e995), ...targets });
   });
   for (const replica of replicas) replica.start();

@@ -1,12 +1,14 @@
 // One source of a running project: its connector, its log, its capture.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, type Logger, type Metrics, Random } from '../../base/index.ts';
 import { EmbeddedStream } from '../../bus/index.ts';
 import { Capture } from '../../capture/index.ts';
 import { PostgresSource, type PostgresSourceOptions } from '../../connect/index.ts';
 import type { SourceIdentity } from '../../data/index.ts';
-import { logFolder, publicationName, slotName } from '../names.ts';
+import { writeDurably } from '../durable-file.ts';
+import { logFolder, namesAtSource } from '../names.ts';
+import { identify } from '../ownership.ts';
 import { appendOnlyTables, columnFilter, type Project, type SourceSpec } from '../project/project.ts';
 
 export interface Surroundings {
@@ -17,7 +19,7 @@ export interface Surroundings {
 
 type Listeners = Pick<PostgresSourceOptions, 'onWait' | 'onBytes'>;
 
-export function postgresSource(project: Pick<Project, 'replicas'>, spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, listeners: Listeners = {}): PostgresSource {
+export function postgresSource(project: Pick<Project, 'folder' | 'replicas'>, spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, listeners: Listeners = {}): PostgresSource {
   return new PostgresSource({
     name: spec.name,
     url: spec.url,
@@ -25,13 +27,20 @@ export function postgresSource(project: Pick<Project, 'replicas'>, spec: SourceS
     place: spec.place,
     sendsColumn: columnFilter(spec),
     appendOnly: appendOnlyTables(project, spec),
-    slot: slotName(spec),
-    publication: publicationName(spec),
-    managesPublication: spec.publication === undefined,
+    ...namesAtSource(spec),
+    identify: (recorded) => inTurn(project.folder, () => identify(project, recorded)),
     clock: around.clock,
     logger: around.logger,
     ...listeners,
   });
+}
+
+/** The sources of a project must not make two ids for it. */
+const turns = new Map<string, Promise<unknown>>();
+function inTurn<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const mine = (turns.get(folder) ?? Promise.resolve()).then(work);
+  turns.set(folder, mine.catch(() => undefined));
+  return mine;
 }
 
 export async function startCapture(project: Project, spec: SourceSpec, around: Surroundings): Promise<Capture> {
@@ -59,10 +68,7 @@ export async function startCapture(project: Project, spec: SourceSpec, around: S
     walKept: () => source.walKept(),
     memory: {
       read: () => readIdentity(identityFile),
-      write: (identity) => {
-        writeFileSync(`${identityFile}.new`, `${JSON.stringify({ format: 1, ...identity })}\n`);
-        renameSync(`${identityFile}.new`, identityFile);
-      },
+      write: (identity) => writeDurably(identityFile, { format: 1, ...identity }),
     },
   });
   return capture;

@@ -13,7 +13,7 @@ export interface SourceFacts {
 }
 
 export function replicaTargets(
-  spec: ReplicaSpec, logger: Logger, ddl: boolean, facts: SourceFacts,
+  spec: ReplicaSpec, logger: Logger, ddl: boolean, facts: SourceFacts, projectId: () => string | undefined,
 ): Pick<ReplicaOptions, 'connect' | 'compile' | 'forget' | 'countLetters'> {
   const connect = parsePgUrl(spec.url);
   const followTypes = async (): Promise<boolean> => {
@@ -26,7 +26,8 @@ export function replicaTargets(
   return {
     connect: () => ({
       target: new PostgresSink({
-        connect, consumer: spec.name, identityOf: (source) => facts.identity(source), onBadRow: spec.onBadRow, clock: systemClock, logger, followTypes,
+        connect, consumer: spec.name, identityOf: (source) => facts.identity(source), projectId, onBadRow: spec.onBadRow, clock: systemClock, logger,
+        followTypes,
       }),
       prepare: async (routes) => void (await withConnection(spec.url, (connection) => prepare(connection, routes, logger, ddl))),
     }),

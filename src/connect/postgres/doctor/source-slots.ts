@@ -1,6 +1,7 @@
 // Replication slots and open transactions of a source: ours, others that keep WAL, and what a new slot would wait for.
 import { quoteLiteral } from '../../../data/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
+import { ofAnotherProject, type ProjectIds, readMarks, type SourceNames } from '../source/owner.ts';
 import { walEndSql } from '../wal-end.ts';
 import { type Findings, sizeText } from './finding.ts';
 
@@ -45,6 +46,14 @@ export async function checkSlots(connection: PgConnection, findings: Findings, s
   const kept = Math.max(0, ...rows.map((row) => Number(row.kept ?? 0)));
   findings.add('note', 'wal', `slots keep ${sizeText(kept)} of WAL${await walDirectory(connection)}`);
   return ours !== undefined;
+}
+
+/** Slot and publication of another project. */
+export async function checkOwner(connection: PgConnection, findings: Findings, names: SourceNames, ids: ProjectIds): Promise<void> {
+  const foreign = (await readMarks(connection, names)).find((mark) => !ids.own.has(mark.project));
+  if (!foreign) return;
+  const { message, detail, hint } = ofAnotherProject(foreign, ids, connection.where);
+  findings.add('error', 'owner', message, { detail: `${detail}; ${hint.replaceAll('\n', ', ')}` });
 }
 
 async function walDirectory(connection: PgConnection): Promise<string> {

@@ -24,7 +24,7 @@ after(async () => {
 });
 
 const ask = (tables: string[], more: Partial<SourceQuestions> = {}): SourceQuestions => (
-  { tables: tables.map((text) => parseTablePattern(text) as TablePattern), slot: 'millrace_shop', publication: 'millrace_shop', managesPublication: true, ...more });
+  { tables: tables.map((text) => parseTablePattern(text) as TablePattern), slot: 'millrace_shop', publication: 'millrace_shop', managesPublication: true, ids: { id: 'f00d', own: new Set(['f00d']), unasked: [] }, ...more });
 
 /** A database of its own, with a session of the superuser. */
 async function database(ddl: string): Promise<PgConnection> {

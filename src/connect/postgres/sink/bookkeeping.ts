@@ -1,6 +1,8 @@
-// What resync, verify and the status of a stopped project need of the tables in the schema `millrace`, without taking over the consumer.
+// What others than the sink need of the tables in the schema `millrace`, without taking over the consumer: resync, verify, the status of a
+// stopped project, and whose a slot is.
 import { type Lsn, parseLsn } from '../../../data/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
+import { ensureSchema } from './schema.ts';
 
 /** How far a consumer is with a source. */
 export interface StoredPosition {
@@ -37,6 +39,26 @@ export async function forgetLoads(connection: PgConnection, consumer: string, pa
   await connection.rows(`update millrace.tables set state = 'copying', updated_at = pg_catalog.now() where consumer = $1 and ${targets}`, params);
   if (all) await connection.rows('delete from millrace.positions where consumer = $1 and part = $2', params);
   await connection.query('commit');
+}
+
+const projectKey = (consumer: string): string => `project of ${consumer}`;
+
+/** The id of the project that writes as this consumer; undefined where none is recorded. */
+export async function readProjectId(connection: PgConnection, consumer: string): Promise<string | undefined> {
+  const [schema] = await connection.rows<{ there: string }>("select (pg_catalog.to_regclass('millrace.meta') is not null)::text as there");
+  if (schema?.there !== 'true') return undefined;
+  return (await connection.rows<{ value: string }>('select value from millrace.meta where key = $1', [projectKey(consumer)]))[0]?.value;
+}
+
+/** Records it; makes the schema `millrace` where it is missing. */
+export async function recordProjectId(connection: PgConnection, consumer: string, id: string): Promise<void> {
+  await ensureSchema(connection);
+  await connection.rows('insert into millrace.meta as m values ($1, $2) on conflict (key) do update set value = excluded.value where m.value <> excluded.value', [projectKey(consumer), id]);
+}
+
+/** Forgets it, when the consumer is over. */
+export async function forgetProjectId(connection: PgConnection, consumer: string): Promise<void> {
+  await connection.rows('delete from millrace.meta where key = $1', [projectKey(consumer)]);
 }
 
 export interface Loaded {

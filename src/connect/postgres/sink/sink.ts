@@ -4,6 +4,7 @@ import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableNam
 import type { Committed, ConsumerPosition, Load, LoadedTable, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
+import { recordProjectId } from './bookkeeping.ts';
 import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
 import { isolate, isolateOrdered, isRowError, rowMissing, unitsOf } from './isolate.ts';
@@ -22,6 +23,8 @@ export interface PostgresSinkOptions {
   readonly consumer: string;
   /** The identity of a source's server, kept beside its position. */
   identityOf(part: string): SourceIdentity;
+  /** The id of the project, kept in the target, once it is known. */
+  projectId?(): string | undefined;
   readonly onBadRow: 'deadLetter' | 'stop';
   readonly clock: Clock;
   readonly logger: Logger;
@@ -60,6 +63,8 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     try {
       this.#session = await Session.open(this.#options);
       await ensureSchema(this.#session.connection);
+      const projectId = this.#options.projectId?.();
+      if (projectId !== undefined) await recordProjectId(this.#session.connection, this.#options.consumer, projectId);
       const positions = await this.#fence.raise(this.#session, false);
       await this.#letters.load(this.#session, this.#options.consumer);
       return positions;

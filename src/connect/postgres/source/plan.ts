@@ -3,12 +3,13 @@ import { quoteLiteral, tableAddress } from '../../../data/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 import type { CatalogTable } from '../catalog.ts';
 import { ident } from '../target/sql-text.ts';
+import { ofAnotherProject, type ProjectIds, readMarks, type SourceNames } from './owner.ts';
 import { columnList, createPublicationSql, publicationMembers, readMembers, readSlot } from './slot.ts';
 
-/** Statements without a semicolon at the end, with half a sentence why; empty when everything is there. */
-export async function planSource(
-  connection: PgConnection, tables: readonly CatalogTable[], names: { readonly slot: string; readonly publication: string; readonly managesPublication: boolean },
-): Promise<{ sql: string; why: string }[]> {
+/** Statements without a semicolon at the end, with half a sentence why; empty when everything is there. Throws SLOT_OF_ANOTHER_PROJECT. */
+export async function planSource(connection: PgConnection, tables: readonly CatalogTable[], names: SourceNames, ids: ProjectIds): Promise<{ sql: string; why: string }[]> {
+  const foreign = (await readMarks(connection, names)).find((mark) => !ids.own.has(mark.project));
+  if (foreign) throw ofAnotherProject(foreign, ids, connection.where);
   const statements: { sql: string; why: string }[] = [];
   const { slot, publication, managesPublication } = names;
   if (managesPublication && tables.length > 0) {

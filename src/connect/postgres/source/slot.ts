@@ -1,8 +1,9 @@
 // The replication slot and the publication of a source: found, made, checked, dropped.
 import { crashPoint, MillraceError } from '../../../base/index.ts';
-import { type Lsn, parseLsn, quoteIdent, quoteTable, tableAddress } from '../../../data/index.ts';
+import { type Lsn, parseLsn, quoteIdent, quoteLiteral, quoteTable, tableAddress } from '../../../data/index.ts';
 import { describePgError, PgError, type PgConnection } from '../../../wire/index.ts';
 import type { CatalogTable } from '../catalog.ts';
+import { type SourceNames, withMark } from './owner.ts';
 
 export interface SlotState {
   readonly name: string;
@@ -120,20 +121,31 @@ export function createPublicationSql(name: string, tables: readonly CatalogTable
   return `create publication ${quoteIdent(name)} for table ${publicationMembers(tables)} with (publish_via_partition_root = true${generated})`;
 }
 
-/** Makes the publication hold exactly these tables and columns. A publication that is not ours (`managed` false) is only checked. */
-export async function ensurePublication(control: PgConnection, name: string, tables: readonly CatalogTable[], managed: boolean, slot: string): Promise<void> {
-  const [found] = await control.rows('select 1 as one from pg_catalog.pg_publication where pubname = $1', [name]);
+/**
+ * Makes the publication hold exactly these tables and columns, and writes the project's id into its comment, if it may. A publication that is
+ * not ours (`managesPublication` false) is only checked.
+ */
+export async function ensurePublication(control: PgConnection, tables: readonly CatalogTable[], names: SourceNames, project: string): Promise<void> {
+  const { publication: name, slot, managesPublication: managed } = names;
+  const [found] = await control.rows<{ comment: string | null; mine: string }>(
+    `select pg_catalog.obj_description(oid, 'pg_publication') as comment, (pg_has_role(pubowner, 'USAGE') and not pg_is_in_recovery())::text as mine
+     from pg_catalog.pg_publication where pubname = $1`, [name]);
+  const comment = withMark(found?.comment ?? null, project, slot);
+  const mark = `comment on publication ${quoteIdent(name)} is ${quoteLiteral(comment)}`;
   const create = createPublicationSql(name, tables, control.major);
   try {
     if (!found) {
       if (!managed) throw new MillraceError('PUBLICATION_MISSING', `publication "${name}" does not exist`, { where: control.where, hint: `${create};` });
-      await control.query(create);
+      await control.query(`${create}; ${mark}`);
       return;
     }
     const members = await readMembers(control, name);
     const missing = tables.filter((table) => members.get(tableAddress(table.relation)) !== columnList(table));
     const surplus = members.size > tables.length;
-    if (missing.length === 0 && !(managed && surplus)) return;
+    if (missing.length === 0 && !(managed && surplus)) {
+      if (managed && found.mine === 'true' && found.comment !== comment) await control.query(mark);
+      return;
+    }
     const alter = `alter publication ${quoteIdent(name)} set table ${publicationMembers(tables)}`;
     if (!managed) {
       throw new MillraceError('PUBLICATION_MISSING', `publication "${name}" does not hold ${missing.map((table) => tableAddress(table.relation)).join(', ')} as configured`, {
@@ -143,7 +155,7 @@ export async function ensurePublication(control: PgConnection, name: string, tab
     // Who streams through the slot streams this publication: another set of tables would take its changes away without a word.
     const held = await readSlot(control, slot);
     if (held && held.activePid !== null) throw new MillraceError('SLOT_IN_USE', `replication slot "${slot}" is in use, so its publication cannot get other tables`, { where: control.where });
-    await control.query(alter);
+    await control.query(found.mine === 'true' ? `${alter}; ${mark}` : alter);
   } catch (error) {
     if (error instanceof PgError && error.code === '42501') {
       throw new MillraceError('PRIVILEGE_MISSING', error.message, {

@@ -11,11 +11,12 @@ import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, St
 import { selectTables } from '../select.ts';
 import { TypeCatalog } from '../types.ts';
 import { walEndSql } from '../wal-end.ts';
+import { asOwner, type ProjectIds, readMarks, type SourceNames } from './owner.ts';
 import { createSlot, describeSlotError, dropSlot, ensurePublication, readSlot } from './slot.ts';
 import { PostgresSnapshot } from './snapshot.ts';
 import { followStream } from './stream.ts';
 
-export interface PostgresSourceOptions {
+export interface PostgresSourceOptions extends SourceNames {
   readonly name: string;
   readonly url: string;
   readonly tables: readonly TablePattern[];
@@ -24,10 +25,8 @@ export interface PostgresSourceOptions {
   readonly sendsColumn: ColumnFilter;
   /** Tables that are declared to be only inserted into. */
   readonly appendOnly: readonly TablePattern[];
-  readonly slot: string;
-  readonly publication: string;
-  /** False: the publication was made by someone else and is only checked. */
-  readonly managesPublication: boolean;
+  /** The ids of the project, given those that stand at the source; makes one if there is none. Throws when that cannot be known now. */
+  identify(recorded: readonly string[]): Promise<ProjectIds>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Hears what an operation is waiting for, undefined when it goes on. */
@@ -78,9 +77,12 @@ export class PostgresSource implements Source {
       this.#refuseWithoutIdentity();
       this.#relations = new StreamRelations(this.#types, tables.map((table) => table.relation), (table) => selects(this.#options.appendOnly, table));
       this.#binary = tables.every((table) => goesBinary(table.relation));
+      const ids = await this.#options.identify((await readMarks(control, this.#options)).map((mark) => mark.project));
       // The publication first: a slot cannot decode what committed before its publication existed.
-      await ensurePublication(control, this.#options.publication, tables, this.#options.managesPublication, this.#options.slot);
+      await asOwner(control, this.#options, ids, () => ensurePublication(control, tables, this.#options, ids.id));
       const slot = await this.#ensureSlot(control);
+      // Another project may have come between the two, when there was no slot yet that the mark could speak of.
+      await asOwner(control, this.#options, ids, () => Promise.resolve());
       return { ...slot, relations: tables.map((table) => table.relation) };
     } catch (error) {
       throw describePgError(error, this.where);

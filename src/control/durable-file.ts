@@ -1,0 +1,28 @@
+// Small files of .millrace/ that are there whole, the old one or the new one, also after a power cut.
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Writes JSON with a line's end. The folder must be there. */
+export function writeDurably(path: string, content: object): void {
+  const made = `${path}.new`;
+  const file = openSync(made, 'w');
+  try {
+    writeSync(file, `${JSON.stringify(content)}\n`);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(made, path);
+  syncFolder(dirname(path));
+}
+
+/** Makes what was made, renamed or removed in a folder durable; where folders cannot be opened, the system does so by itself. */
+function syncFolder(path: string): void {
+  if (process.platform === 'win32') return;
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
