@@ -303,6 +303,20 @@ export class Fold {
     return { write: this.#writes[this.#lastWrite[entry] as number] as TableWrite, row: this.#lastRow[entry] as number };
   }
 
+  /** The changes that made some of the entries, in their order. */
+  *changesOf(entries: { has(entry: number): boolean }): Generator<{ entry: number; write: TableWrite; row: number }> {
+    let seen = 0;
+    for (const write of this.#writes) {
+      const { batch, rows } = write;
+      for (let i = 0; i < (rows?.length ?? batch.count); i++) {
+        const row = rows ? (rows[i] as number) : i;
+        const [block, other] = batch.ops[row] === Op.delete ? [batch.before] : [batch.after, batch.befores[row] === Before.none ? undefined : batch.before];
+        const entry = this.#keyFields.length === 0 ? seen++ : this.#find(block, row, other, 1);
+        if (entries.has(entry)) yield { entry, write, row };
+      }
+    }
+  }
+
   /** Which fields of a partial entry are there, as a string of 0 and 1 per field: rows are grouped by it. */
   mask(entry: number): string {
     const count = locateFields(this.rowBytes(entry), this.rowStart(entry), this.rowEnd(entry), this.#starts, this.#lengths);

@@ -81,20 +81,17 @@ export async function isolate(session: Session, table: Table, units: readonly (r
   return last;
 }
 
-/** Ordered rows one by one; returns those that are refused. */
-export async function isolateOrdered(session: Session, rows: readonly OrderedRow[]): Promise<{ row: OrderedRow; error: PgError | MillraceError }[]> {
-  const refused: { row: OrderedRow; error: PgError | MillraceError }[] = [];
-  for (const row of rows) {
-    const failure = await underSavepoint(session, () => {
-      sendOrdered(session, row);
-      return session.settle();
-    });
-    if (!failure) continue;
-    const error = rowError(failure);
-    if (!isRowError(error)) throw error;
-    refused.push({ row, error });
-  }
-  return refused;
+/** An ordered row by itself, after what `clear` sends; why it is refused. Then nothing of both is done. */
+export async function tryOrdered(session: Session, row: OrderedRow, clear: () => void): Promise<PgError | MillraceError | undefined> {
+  const failure = await underSavepoint(session, () => {
+    clear();
+    sendOrdered(session, row);
+    return session.settle();
+  });
+  if (!failure) return undefined;
+  const error = rowError(failure);
+  if (!isRowError(error)) throw error;
+  return error;
 }
 
 export async function attempt(session: Session, table: Table, entries: readonly number[]): Promise<Failure | undefined> {

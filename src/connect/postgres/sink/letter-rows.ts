@@ -1,13 +1,12 @@
 // Dead letters as they are written: the refused row in its own bytes, with all that is needed to apply it again, and as people read it.
 import { ByteWriter, MillraceError } from '../../../base/index.ts';
 import { typeCodec } from '../../../codec/index.ts';
-import { type Column, fieldOf, Format, formatLsn, NULL_FIELD, Op, opNames, type Position, type RowBlock, tableAddress, type TableName, UNCHANGED_FIELD } from '../../../data/index.ts';
+import { baseType, type Column, fieldOf, Format, formatLsn, NULL_FIELD, Op, opNames, type Position, type RowBlock, tableAddress, type TableName, UNCHANGED_FIELD } from '../../../data/index.ts';
 import type { RejectedRows, TableWrite, TargetTable } from '../../../flow/index.ts';
 import { PgError } from '../../../wire/index.ts';
 import { text } from './fence.ts';
-import { State } from './fold.ts';
 import type { Table } from './apply.ts';
-import type { OrderedRow } from './ordered.ts';
+import { fatesOf, type KeyChange } from './live.ts';
 import type { Session } from './session.ts';
 
 /** What is kept beside the bytes, so that they can be read years later: format 1. */
@@ -22,23 +21,26 @@ export interface LetterRelation {
   readonly rejectedBy?: 'rule';
 }
 
-/** Rows and keys of a letter are in the target's layout: what the rules leave out or hide is not in them. */
-export interface Letter {
+/** A change as a letter keeps it. Rows and keys are in the target's layout: what the rules leave out or hide is not in them. */
+export interface KeptChange {
   readonly target: TargetTable;
   readonly from: TableName;
   readonly seq: number;
   /** `Format` per target column. */
   readonly formats: readonly number[];
-  readonly op: 'upsert' | 'update' | 'delete' | (typeof opNames)[number];
+  /** `upsert`: an update that carries the whole row; `update`: a part of it. */
+  readonly op: 'upsert' | (typeof opNames)[number];
   /** A COPY row of the key columns; undefined: not known, since the rule fails on it too. */
   readonly key: Buffer | undefined;
-  /** The key under which the target holds the row, where it is another one. */
+  /** The key under which the row was before, where it is another one. Of a table without a key: the whole old row. */
   readonly oldKey: Buffer | undefined;
   readonly tuple: Buffer | undefined;
-  readonly state: 'open' | 'joined';
-  readonly error: PgError | MillraceError;
   readonly rejectedBy?: 'rule';
-  /** The open letter that it waits behind. */
+}
+
+export interface Letter extends KeptChange {
+  readonly error: PgError | MillraceError;
+  /** The open letter that it waits behind; absent: it is open itself. */
   readonly joins?: string;
 }
 
@@ -60,7 +62,7 @@ export async function writeLetter(session: Session, consumer: string, position: 
     text(
       consumer, tableAddress(from), tableAddress(target), JSON.stringify(letter.key ? keyTexts(letter, letter.key) : target.key.map(() => null)), hex(letter.key), hex(letter.oldKey),
       letter.op, formatLsn(position), String(letter.seq), error.code, error.message.replaceAll('\0', '\\0'), columnOf(error) ?? null,
-      letter.tuple ? JSON.stringify(rowTexts(letter, letter.tuple)) : null, hex(letter.tuple), JSON.stringify(relation), letter.state, letter.joins ?? null,
+      letter.tuple ? JSON.stringify(rowTexts(letter, letter.tuple)) : null, hex(letter.tuple), JSON.stringify(relation), letter.joins === undefined ? 'open' : 'joined', letter.joins ?? null,
     ),
   );
   session.track({ what: 'letters', promise });
@@ -71,61 +73,82 @@ export async function writeLetter(session: Session, consumer: string, position: 
 const columnOf = (error: Letter['error']): string | undefined =>
   error instanceof PgError ? (error.column ?? /column ([^:\n,]+)/.exec(error.context ?? '')?.[1]) : undefined;
 
-/**
- * The letters of a unit of a fold: one a row that is there afterwards, with the key that it had before, and one a row that is gone, unless its
- * key is such an old one.
- */
-export function lettersOf({ fold, layout }: Table, unit: readonly number[], state: Letter['state'], error: Letter['error']): Letter[] {
-  const letters: Letter[] = [];
-  const left = new Set<number>();
-  const keyOf = (entry: number): Buffer => Buffer.from(fold.keyBytes.subarray(fold.keyStart(entry), fold.keyEnd(entry)));
-  const common = (entry: number): Pick<Letter, 'target' | 'from' | 'seq' | 'formats' | 'state' | 'error'> => {
-    const { write, row } = fold.last(entry);
-    return { ...headOf(write, row), state, error };
-  };
-  // Rows that take values from under an old key come before those that are written there.
-  const takes = (entry: number): number => (fold.state[entry] === State.partial && fold.origin[entry] !== entry ? 0 : 1);
-  for (const entry of unit.toSorted((a, b) => takes(a) - takes(b) || common(a).seq - common(b).seq)) {
-    if (fold.state[entry] === State.gone) continue;
-    const whole = fold.state[entry] === State.full;
-    const from = whole ? movedFrom(fold.moves, entry) : fold.origin[entry];
-    // A whole row needs nothing of the one under its old key; where that key has another row now, it is that row's.
-    const old = from !== undefined && from !== entry && (fold.state[from] === State.gone || !whole) ? from : undefined;
-    if (old !== undefined) left.add(old);
-    const tuple = picked(fold.last(entry).write, fold.rowBytes(entry), fold.rowStart(entry));
-    letters.push({
-      ...common(entry), tuple, op: whole ? (layout.key.length > 0 ? 'upsert' : 'insert') : 'update', key: layout.key.length > 0 ? keyOf(entry) : tuple,
-      oldKey: old === undefined ? undefined : keyOf(old),
-    });
-  }
-  for (const entry of unit) {
-    if (fold.state[entry] !== State.gone || left.has(entry) || (fold.existed[entry] === 0 && letters.length > 0)) continue;
-    letters.push({ ...common(entry), op: 'delete', key: keyOf(entry), oldKey: undefined, tuple: undefined });
-  }
-  return letters;
+/** The changes that made units of a fold, in their order; those that later ones of the unit have made pointless are left out. */
+export function changesOf({ fold }: Table, units: readonly (readonly number[])[]): KeptChange[][] {
+  const unitOf = new Map(units.flatMap((unit, i) => unit.map((entry) => [entry, i] as const)));
+  const changes: KeptChange[][] = units.map(() => []);
+  for (const { entry, write, row } of fold.changesOf(unitOf)) changes[unitOf.get(entry) as number]?.push(changeOf(write, row));
+  return changes.map((each) => living(merged(each)));
 }
 
-const headOf = ({ target, from, batch, fields }: TableWrite, row: number): Pick<Letter, 'target' | 'from' | 'seq' | 'formats'> =>
-  ({ target, from, seq: batch.seqs[row] as number, formats: Array.from(fields, (field) => batch.formats[field] as number) });
+/** A part of a row goes into the change right before it, where that has written the row: one letter a row, however often it changes in a commit. */
+function merged(changes: readonly KeptChange[]): KeptChange[] {
+  const out: KeptChange[] = [];
+  /** Key → where in `out` it was named last. */
+  const last = new Map<string, number>();
+  for (const change of changes) {
+    const { key, old } = keysOf(change);
+    const at = key === undefined || old !== undefined || change.op !== 'update' ? undefined : last.get(key);
+    const base = at === undefined ? undefined : (out[at] as KeptChange);
+    if (at !== undefined && base?.tuple && keysOf(base).key === key) {
+      const tuple = overlaid(base.tuple, change.tuple as Buffer, change.target.columns.length);
+      out[at] = { ...base, seq: change.seq, tuple, op: base.op === 'update' && !isPartial(tuple, change.target) ? 'upsert' : base.op };
+      continue;
+    }
+    for (const each of [key, old]) if (each !== undefined) last.set(each, out.length);
+    out.push(change);
+  }
+  return out;
+}
+
+function living(changes: readonly KeptChange[]): KeptChange[] {
+  const fates = changes.length > 1 ? fatesOf(changes.map(keysOf)) : [];
+  return changes.flatMap((change, i): KeptChange[] => {
+    if (fates[i] === 'dead') return [];
+    if (fates[i] === 'freed') return [{ ...change, oldKey: undefined }];
+    return fates[i] === 'removal' ? [{ ...change, op: 'delete', key: change.oldKey, oldKey: undefined, tuple: undefined }] : [change];
+  });
+}
+
+/** A change as far as keys go. Rows without a key have nothing to do with each other; what a rule rejected takes no values: it cannot be applied. */
+export function keysOf(change: KeptChange): KeyChange {
+  if (change.target.key.length === 0) return { key: undefined, old: undefined, reads: false };
+  return { key: change.key && keyText(change, change.key), old: change.oldKey && keyText(change, change.oldKey), reads: change.op === 'update' && !change.rejectedBy };
+}
 
 /** A row of the batch as one of the target. */
 const picked = ({ fields }: TableWrite, bytes: Buffer, start: number): Buffer => rowOf(Array.from(fields, (field) => fieldOf(bytes, start, field)));
 
-/** Where the chain of key changes that ends at an entry began. */
-function movedFrom(moves: readonly number[], entry: number): number | undefined {
-  let from: number | undefined;
-  for (let i = moves.length - 2; i >= 0; i -= 2) if (moves[i + 1] === (from ?? entry)) from = moves[i];
-  return from;
-}
+const overlaid = (base: Buffer, part: Buffer, count: number): Buffer =>
+  rowOf(Array.from({ length: count }, (_, i) => {
+    const value = fieldOf(part, 0, i);
+    return value === undefined ? fieldOf(base, 0, i) : value;
+  }));
 
-export function orderedLetter({ write, row }: OrderedRow, error: Letter['error']): Letter {
-  const { batch, target } = write;
+const isPartial = (tuple: Buffer, target: TargetTable): boolean => target.columns.some((_, i) => fieldOf(tuple, 0, i) === undefined);
+
+/** A change of a batch. */
+export function changeOf(write: TableWrite, row: number): KeptChange {
+  const { batch, target, from, fields } = write;
   const slice = (block: RowBlock): Buffer | undefined =>
     block.offsets[row] === block.offsets[row + 1] ? undefined : picked(write, block.bytes, block.offsets[row] as number);
-  const [after, before] = [slice(batch.after), slice(batch.before)];
-  const key = (tuple: Buffer): Buffer => (target.key.length > 0 ? rowOf(target.key.map((i) => fieldOf(tuple, 0, i))) : tuple);
-  const op = opNames[batch.ops[row] as 0 | 1 | 2 | 3];
-  return { ...headOf(write, row), op, key: key((after ?? before) as Buffer), oldKey: before ? key(before) : undefined, tuple: after, state: 'open', error };
+  const before = slice(batch.before);
+  let after = slice(batch.after);
+  // A key that is a large value of its own and has not changed is in the old row.
+  if (after && before && target.key.some((i) => fieldOf(after as Buffer, 0, i) === undefined)) {
+    const known = rowOf(target.columns.map((_, i) => (target.key.includes(i) ? fieldOf(before, 0, i) : undefined)));
+    after = overlaid(known, after, target.columns.length);
+  }
+  const keyed = target.key.length > 0;
+  const keyOf = (tuple: Buffer): Buffer => (keyed ? rowOf(target.key.map((i) => fieldOf(tuple, 0, i))) : tuple);
+  const key = keyOf((after ?? before) as Buffer);
+  const old = after && before ? keyOf(before) : undefined;
+  const name = opNames[batch.ops[row] as 0 | 1 | 2 | 3];
+  const op = keyed && name === 'update' && after && !isPartial(after, target) ? 'upsert' : name;
+  return {
+    target, from, seq: batch.seqs[row] as number, formats: Array.from(fields, (field) => batch.formats[field] as number), op, key,
+    oldKey: keyed && old?.equals(key) ? undefined : old, tuple: after,
+  };
 }
 
 /** The letter of a row that a rule rejected. Its key is that of the target's rows; of the others there is what the rule takes over as it is. */
@@ -148,8 +171,8 @@ export function rejectLetter(write: TableWrite, row: number): Letter {
   const formats = target.columns.map((_, i) =>
     (known && target.key.includes(i) ? keys.formats[write.fields[i] as number] : fields[i] === -1 ? Format.binary : batch.formats[fields[i] as number]) as number);
   return {
-    target, from: write.from, seq: batch.seqs[row] as number, formats, op: opNames[batch.ops[row] as 0 | 1 | 2 | 3], key: known, oldKey: key && oldKey,
-    tuple: batch.ops[row] === Op.delete ? undefined : rowOf(values), state: 'open', error: errors[row] as MillraceError, rejectedBy: 'rule',
+    target, from: write.from, seq: batch.seqs[row] as number, formats, op: opNames[batch.ops[row] as 0 | 1 | 2 | 3], key: known, oldKey: key && oldKey && !oldKey.equals(key) ? oldKey : undefined,
+    tuple: batch.ops[row] === Op.delete ? undefined : rowOf(values), error: errors[row] as MillraceError, rejectedBy: 'rule',
   };
 }
 
@@ -173,12 +196,29 @@ function rowTexts({ target, formats }: Pick<Letter, 'target' | 'formats'>, tuple
 }
 
 /** The text forms of a key: keys that differ only in the form of their bytes are the same. */
-export function keyTexts({ target, formats }: Pick<Letter, 'target' | 'formats'>, key: Buffer): (string | null)[] {
+function keyTexts({ target, formats }: Pick<Letter, 'target' | 'formats'>, key: Buffer): (string | null)[] {
   const columns = target.key.length > 0 ? target.key : target.columns.map((_, i) => i);
   return columns.map((i, n) => {
     const value = fieldOf(key, 0, n);
     return value ? valueText(target.columns[i] as Column, formats[i] as number, value) : null;
   });
+}
+
+/**
+ * A key as a text by which it is compared. A source may send the same key in binary form today and as text tomorrow, and keys that PostgreSQL
+ * takes for equal are the same one at the target, however they are written (1.0 and 1.00).
+ */
+export const keyText = (letter: Pick<Letter, 'target' | 'formats'>, key: Buffer): string => {
+  const { columns, key: keyColumns } = letter.target;
+  return JSON.stringify(keyTexts(letter, key).map((value, n) => value && plainText(baseType((columns[keyColumns[n] as number] as Column).type).oid, value)));
+};
+
+const [numeric, float4, float8, bpchar] = [1700, 700, 701, 1042];
+
+function plainText(type: number, value: string): string {
+  if (type === numeric && value.includes('.')) return value.replace(/\.?0+$/, '');
+  if ((type === float4 || type === float8) && value === '-0') return '0';
+  return type === bpchar ? value.replace(/ +$/, '') : value;
 }
 
 /** What stops a replica that keeps no letters. */

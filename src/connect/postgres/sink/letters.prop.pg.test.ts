@@ -44,33 +44,65 @@ async function differing(bench: SinkBench, model: ReadonlyMap<string, Row>): Pro
   return [...target.symmetricDifference(source)];
 }
 
-// SEED=n tries another one.
-for (const seed of process.env['SEED'] ? [Number(process.env['SEED'])] : [3, 11, 1025, 1043]) {
-  test(`what differs has a letter, and nothing does after replay, seed ${seed}`, async () => {
-    const random = new Random(seed);
-    // Every other target takes rows in source order.
-    const ordered = random.chance(0.3);
-    const bench = await sinkBench(cluster, `create table t (id int primary key, v text check (v <> 'bad'), big text)${ordered ? '; do $x$ begin create role r login; exception when duplicate_object then null; end $x$; grant all on t to r; create function f() returns trigger language plpgsql as $$ begin return null; end $$; create trigger f after insert on t for each row execute function f(); do $$ begin execute format(\'grant create on database %I to r\', current_database()); end $$' : ''}`, ordered ? { user: 'r' } : {});
-    const connect = parsePgUrl(cluster.url((await bench.rows('select current_database()'))[0]));
-    const model = new Map<string, Row>();
-    let last = 100;
-    for (let round = 0; round < 12; round++) {
-      for (let commit = random.between(1, 5); commit > 0; commit--) {
-        const steps: TableStep[] = [];
-        for (let step = random.between(1, 2); step > 0; step--) steps.push(rowsStep(makeBatch(relation, Array.from({ length: random.between(1, 6) }, () => change(random, model, () => String(last++))))));
-        await bench.commit(...steps);
-        const open = await bench.rows("select key ->> 0, state from millrace.dead_letters where state in ('open', 'joined')");
-        const oldOnes = await bench.rows("select encode(old_key, 'hex') from millrace.dead_letters where state in ('open', 'joined') and old_key is not null");
-        const known = new Set([...open.map((each) => each.split('|')[0]), ...oldOnes.map((hex) => String(Number.parseInt(hex.slice(-8), 16)))]);
-        for (const row of await differing(bench, model)) assert.ok(known.has(row.split('|')[0]), `round ${round}: ${row} differs without a letter`);
+/** What may happen between commits besides: the sink is opened anew, values come as text, some letters are replayed early. */
+type Ways = 'plain' | 'wild';
+
+async function run(seed: number, ways: Ways): Promise<void> {
+  const random = new Random(seed);
+  const wild = new Random(seed + 1_000_000);
+  const happens = (probability: number): boolean => ways === 'wild' && wild.chance(probability);
+  // Every other target takes rows in source order.
+  const ordered = random.chance(0.3);
+  const bench = await sinkBench(cluster, `create table t (id int primary key, v text check (v <> 'bad'), big text)${ordered ? asOwnRole : ''}`, ordered ? { user: 'r' } : {});
+  const connect = parsePgUrl(cluster.url((await bench.rows('select current_database()'))[0]));
+  const model = new Map<string, Row>();
+  const replay = async (some: () => boolean): Promise<void> => {
+    await bench.connection.query('alter table t drop constraint t_v_check');
+    for (const letter of await listLetters(connect, 'replica')) if (letter.state === 'open' && some()) await replayLetter(connect, 'replica', letter.id);
+  };
+  const everyDifferenceHasALetter = async (round: number): Promise<void> => {
+    const open = await bench.rows("select key ->> 0, coalesce(encode(old_key, 'hex'), '') from millrace.dead_letters where state in ('open', 'joined')");
+    const known = new Set(open.flatMap((each) => each.split('|').map((key, i) => (i === 0 ? key : idOf(key)))));
+    for (const row of await differing(bench, model)) assert.ok(known.has(row.split('|')[0] as string), `round ${round}: ${row} differs without a letter`);
+  };
+  let last = 100;
+  for (let round = 0; round < 12; round++) {
+    for (let commit = random.between(1, 5); commit > 0; commit--) {
+      const steps: TableStep[] = [];
+      const textColumns = happens(0.2) ? ['id', 'v', 'big'] : [];
+      for (let step = random.between(1, 2); step > 0; step--) {
+        steps.push(rowsStep(makeBatch(relation, Array.from({ length: random.between(1, 6) }, () => change(random, model, () => String(last++))), textColumns)));
       }
-      await bench.connection.query('alter table t drop constraint t_v_check');
-      for (const letter of await listLetters(connect, 'replica')) if (letter.state === 'open') await replayLetter(connect, 'replica', letter.id);
-      assert.deepEqual(await differing(bench, model), [], `round ${round}`);
-      assert.deepEqual(await listLetters(connect, 'replica'), [], `round ${round}`);
-      await bench.connection.query("update t set v = 'was' where v = 'bad'; alter table t add constraint t_v_check check (v <> 'bad')");
-      for (const row of model.values()) if (row.v === 'bad') row.v = 'was';
+      await bench.commit(...steps);
+      await everyDifferenceHasALetter(round);
+      if (happens(0.1)) await bench.sink.open();
+      if (!happens(0.2)) continue;
+      await replay(() => wild.chance(0.5));
+      await bench.connection.query("alter table t add constraint t_v_check check (v <> 'bad') not valid");
+      await everyDifferenceHasALetter(round);
     }
-    await bench.close();
-  });
+    await replay(() => true);
+    assert.deepEqual(await differing(bench, model), [], `round ${round}`);
+    assert.deepEqual(await listLetters(connect, 'replica'), [], `round ${round}`);
+    await bench.connection.query("update t set v = 'was' where v = 'bad'; alter table t add constraint t_v_check check (v <> 'bad')");
+    for (const row of model.values()) if (row.v === 'bad') row.v = 'was';
+  }
+  await bench.close();
 }
+
+const asOwnRole = `; do $x$ begin create role r login; exception when duplicate_object then null; end $x$; grant all on t to r;
+  create function f() returns trigger language plpgsql as $$ begin return null; end $$; create trigger f after insert on t for each row execute function f();
+  do $$ begin execute format('grant create on database %I to r', current_database()); end $$`;
+
+/** The number in a key, which is a COPY row of one int4 or of its text. */
+function idOf(hex: string): string {
+  const key = Buffer.from(hex, 'hex');
+  if (key.length === 0) return '';
+  return key.readInt32BE(2) === 4 ? String(key.readInt32BE(6)) : key.subarray(6).toString();
+}
+
+// Seeds that have failed once, and another one each time. SEED=n tries that one alone.
+const given = process.env['SEED'];
+for (const seed of given ? [] : [2012, 3048, 3123]) test(`what differs has a letter, and nothing does after replay, seed ${seed}`, () => run(seed, 'plain'));
+const seed = Number(given ?? Date.now() % 1_000_000);
+test(`the same with a sink that is opened anew, values as text and early replays, seed ${seed}`, () => run(seed, 'wild'));

@@ -58,7 +58,7 @@ const isMissing = (error: unknown): boolean => error instanceof PgError && (erro
 export function listLetters(connect: ConnectOptions, consumer: string, options: { all?: boolean } = {}): Promise<DeadLetter[]> {
   const states = options.all ? '' : "and state in ('open', 'joined')";
   return withSession(connect, async ({ connection }) => {
-    const rows = await connection.rows<LetterRow>(`select ${fields} from millrace.dead_letters where consumer = $1 ${states} order by id`, [consumer]).catch((error: unknown) => {
+    const rows = await connection.rows<LetterRow>(`select ${fields} from millrace.dead_letters where consumer = $1 ${states} order by dead_letters.id`, [consumer]).catch((error: unknown) => {
       if (isMissing(error)) return [];
       throw error;
     });
@@ -120,18 +120,18 @@ interface Locked {
   relation: string;
 }
 
-/** The open letter and those that joined it, locked, so that the replica waits with newer changes of the row. */
+/**
+ * The open letter and those that joined it, in order, locked, so that the replica waits with newer changes of the row. The open one first: while
+ * that is waited for, others may have joined it.
+ */
 async function lock({ connection }: Session, consumer: string, id: string): Promise<Locked[]> {
-  const letters = await connection.rows<Locked & Record<string, string | null>>(
-    `select l.id::text, l.op, encode(l.key_bytes, 'hex') as key, encode(l.old_key, 'hex') as old_key, encode(l.tuple, 'hex') as tuple, l.relation::text
-     from millrace.dead_letters l join millrace.dead_letters o on o.target_table = l.target_table and o.consumer = l.consumer
-     where o.consumer = $1 and o.id::text = $2 and o.state = 'open'
-       and (l.id = o.id or (l.state = 'joined' and l.joins = o.id))
-     order by l.id for update of l`,
+  const [open] = await connection.rows("select from millrace.dead_letters where consumer = $1 and id::text = $2 and state = 'open' for update", [consumer, id]);
+  if (!open) throw unknown(consumer, id);
+  return connection.rows<Locked & Record<string, string | null>>(
+    `select id::text, op, encode(key_bytes, 'hex') as key, encode(old_key, 'hex') as old_key, encode(tuple, 'hex') as tuple, relation::text
+     from millrace.dead_letters where consumer = $1 and (id = $2::int8 or (state = 'joined' and joins = $2::int8)) order by dead_letters.id for update`,
     [consumer, id],
   );
-  if (letters[0]?.id !== id) throw unknown(consumer, id);
-  return letters;
 }
 
 async function close(session: Session, letters: readonly Locked[], state: LetterState): Promise<void> {

@@ -7,7 +7,7 @@ import { PgError } from '../../../wire/index.ts';
 import { send, type Table } from './apply.ts';
 import { type Fence, fenced, isFenced, text } from './fence.ts';
 import { isolate, isRowError, rowError, underSavepoint, unitsOf } from './isolate.ts';
-import { type Letter, lettersOf, rejected, writeLetter } from './letter-rows.ts';
+import { changesOf, type Letter, rejected, writeLetter } from './letter-rows.ts';
 import { deferReferences, emptyTable, unreferenced } from './references.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import type { Session } from './session.ts';
@@ -56,7 +56,8 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
       for (const table of segment.tables) {
         const refused = await loadPiece(session, table, fresh);
         rows += table.fold.count - refused.length;
-        for (const { entries, error } of refused) for (const letter of lettersOf(table, entries, 'open', error)) await keep(letter);
+        const changes = changesOf(table, refused.map((each) => each.entries));
+        for (const [i, { error }] of refused.entries()) for (const change of changes[i] ?? []) await keep({ ...change, error });
       }
       for (const letter of segment.rejects) await keep(letter);
     }

@@ -1,108 +1,122 @@
-// The keys that have an open dead letter. While a key has one, a change that says everything about the row (a whole row, a delete) supersedes
-// it; one that needs the refused row joins it as another letter, so that nothing overtakes. A TRUNCATE supersedes all of its tables. When a
-// letter of a changed key is superseded, the row under the old key goes, as it has gone at the source.
-// Keys are compared by the text forms of their values: a source may send the same key in binary form today and as text tomorrow.
-import { parseLsn, type Position, tableAddress, type TableName } from '../../../data/index.ts';
+// The keys that have an open dead letter. Letters that have to do with each other make a group: an open one, which gives it its number, and
+// those that joined it. Two things hold for it at any time.
+// - Nobody writes the rows of the keys that it names. So what the target has there is what it had when the first of its changes was refused.
+// - Its changes, in the order of their numbers, make of these rows what the source has. That is what a replay does, in one transaction.
+// A later change that names such a key joins the group behind its letters, so that nothing overtakes. Only where it leaves nothing of its keys
+// to the group (a whole row, a delete) is it applied: letters that make no difference any more are superseded, and rows go that these had
+// moved away. A TRUNCATE supersedes all letters of its tables.
+import { tableAddress, type TableName } from '../../../data/index.ts';
 import type { Table } from './apply.ts';
 import { text } from './fence.ts';
-import { State } from './fold.ts';
 import { rowMissing, unitsOf } from './isolate.ts';
-import { keyTexts, type Letter, type LetterRelation, orderedLetter } from './letter-rows.ts';
+import { type KeptChange, changesOf, keysOf, keyText, type Letter, type LetterRelation } from './letter-rows.ts';
+import { fatesOf, type KeyChange } from './live.ts';
 import type { Layout } from './layout.ts';
-import type { OrderedRow } from './ordered.ts';
 import type { Session } from './session.ts';
 
 const openOnes = "state in ('open', 'joined')";
 
-/** Keys as the JSON of their text forms. */
-interface Known {
-  readonly key: string | undefined;
-  /** Where the target still has the row, when the refused change moved it. */
-  old: string | undefined;
-  /** The open letter that it waits behind, or itself. Both are replayed together. */
+interface Known extends KeyChange {
+  /** The open letter of its group. */
   root: string;
-  /** When the change was committed, and its place in that commit. */
-  readonly position: Position;
-  readonly seq: number;
-  /** Replay takes values from the target's row under the old key, or the same. */
-  readonly partial: boolean;
+  old: string | undefined;
 }
 
 const byNumber = (a: string, b: string): number => Number(BigInt(a) - BigInt(b));
 
+/** The open letters of a table. */
 class TableLetters {
   readonly all = new Map<string, Known>();
-  readonly #byKey = new Map<string, Set<string>>();
-  readonly #byOld = new Map<string, Set<string>>();
+  readonly #naming = new Map<string, Set<string>>();
+  readonly #groups = new Map<string, Set<string>>();
 
   add(id: string, known: Known): void {
     this.all.set(id, known);
-    for (const [index, key] of [[this.#byKey, known.key], [this.#byOld, known.old]] as const) {
-      if (key === undefined) continue;
-      const ids = index.get(key);
-      if (ids) ids.add(id);
-      else index.set(key, new Set([id]));
-    }
+    for (const key of [known.key, known.old]) if (key !== undefined) put(this.#naming, key, id);
+    put(this.#groups, known.root, id);
   }
 
-  with(key: string): string[] {
-    return [...(this.#byKey.get(key) ?? [])];
+  names(key: string): boolean {
+    return this.#naming.has(key);
   }
 
-  movedFrom(key: string): string[] {
-    return [...(this.#byOld.get(key) ?? [])];
+  /** The groups that name one of these keys. */
+  groupsOf(keys: Iterable<string>): string[] {
+    const found = new Set<string>();
+    for (const key of keys) for (const id of this.#naming.get(key) ?? []) found.add((this.all.get(id) as Known).root);
+    return [...found].sort(byNumber);
   }
 
-  group(root: string): string[] {
-    return [...this.all].filter(([, known]) => known.root === root).map(([id]) => id);
+  /** The letters of groups, in the order of their changes. */
+  of(roots: readonly string[]): string[] {
+    return roots.flatMap((root) => [...(this.#groups.get(root) ?? [])]).sort(byNumber);
   }
 
   remove(id: string): void {
-    const known = this.all.get(id);
+    const known = this.all.get(id) as Known;
     this.all.delete(id);
-    if (known?.key !== undefined) this.#byKey.get(known.key)?.delete(id);
-    this.free(id, known);
+    for (const key of [known.key, known.old]) if (key !== undefined) take(this.#naming, key, id);
+    take(this.#groups, known.root, id);
   }
 
   /** It is only about its new key from now on. */
-  free(id: string, known = this.all.get(id)): void {
-    if (known?.old === undefined) return;
-    this.#byOld.get(known.old)?.delete(id);
-    known.old = undefined;
+  free(id: string): void {
+    const known = this.all.get(id) as Known;
+    this.remove(id);
+    this.add(id, { ...known, old: undefined });
   }
 
-  #isBefore(a: string, b: string): boolean {
-    const [one, other] = [this.all.get(a) as Known, this.all.get(b) as Known];
-    return one.position < other.position || (one.position === other.position && one.seq < other.seq);
-  }
-
-  /** These, and those that they wait behind: a letter that has joined under another key began with them. */
-  withRoots(ids: readonly string[]): string[] {
-    const found = new Set(ids);
-    for (const id of found) {
-      const old = this.all.get(id)?.old;
-      if (old !== undefined) for (const root of this.with(old)) if (this.#isBefore(root, id)) found.add(root);
-    }
-    return [...found];
+  move(id: string, root: string): void {
+    const known = this.all.get(id) as Known;
+    this.remove(id);
+    this.add(id, { ...known, root });
   }
 }
 
-type Met = 'apply' | 'supersede' | 'later' | { readonly root: string };
+function put(index: Map<string, Set<string>>, key: string, id: string): void {
+  const ids = index.get(key);
+  if (ids) ids.add(id);
+  else index.set(key, new Set([id]));
+}
+
+function take(index: Map<string, Set<string>>, key: string, id: string): void {
+  const ids = index.get(key);
+  if (ids?.delete(id) && ids.size === 0) index.delete(key);
+}
+
+/** Changes meet the groups that name their keys. */
+export interface Meeting {
+  readonly letters: TableLetters;
+  readonly roots: readonly string[];
+  /** How the changes can be applied; undefined: they must join. */
+  readonly ending: Ending | undefined;
+}
+
+interface Ending {
+  readonly closed: readonly string[];
+  readonly freed: readonly string[];
+  /** Keys whose rows are to go. */
+  readonly gone: readonly string[];
+}
 
 export class OpenLetters {
   readonly #byTable = new Map<string, TableLetters>();
 
-  /** Reads them anew: at the start, after a commit that changed them, after a rollback. */
+  /** Reads them anew: at the start, after a load that wrote some, after a rollback. */
   async load(session: Session, consumer: string): Promise<void> {
     this.#byTable.clear();
-    const rows = await session.connection.rows<Record<'id' | 't' | 'root' | 'partial' | 'position' | 'seq', string> & Record<'key' | 'old' | 'relation', string | null>>(
-      `select id::text, position, seq::text, coalesce(joins, id)::text as root, (op = 'update' and relation ->> 'rejectedBy' is null)::text as partial, target_table as t, case when key_bytes is not null then key::text end as key, encode(old_key, 'hex') as old,
-         case when old_key is not null then relation::text end as relation from millrace.dead_letters where consumer = $1 and ${openOnes}`, [consumer],
+    const rows = await session.connection.rows<Record<'id' | 'root' | 'op' | 'relation' | 't', string> & Record<'key' | 'old', string | null>>(
+      `select id::text, coalesce(joins, id)::text as root, op, target_table as t, encode(key_bytes, 'hex') as key, encode(old_key, 'hex') as old, relation::text
+       from millrace.dead_letters where consumer = $1 and ${openOnes} order by dead_letters.id`, [consumer],
     );
-    for (const { id, t, root, partial, position, seq, key, old, relation } of rows) {
-      this.#table(t).add(id, {
-        root, position: parseLsn(position), seq: Number(seq), partial: partial === 'true', key: key === null ? undefined : JSON.stringify(JSON.parse(key)), old: old && relation ? oldKeyText(old, relation) : undefined,
-      });
+    const relations = new Map<string, LetterRelation>();
+    for (const { id, root, op, t, relation, key, old } of rows) {
+      const kept = relations.get(relation) ?? (JSON.parse(relation) as LetterRelation);
+      relations.set(relation, kept);
+      if (kept.target.key.length === 0) continue;
+      const textOf = (hex: string | null): string | undefined =>
+        hex === null ? undefined : keyText({ target: kept.target, formats: kept.fields.map((field) => kept.formats[field] as number) }, Buffer.from(hex, 'hex'));
+      this.#table(t).add(id, { root, key: textOf(key), old: old === key ? undefined : textOf(old), reads: op === 'update' && !kept.rejectedBy });
     }
   }
 
@@ -111,11 +125,8 @@ export class OpenLetters {
   }
 
   /** Notes a letter that was written in the open transaction. */
-  add(id: string, letter: Letter, position: Position): void {
-    const keyText = (key: Buffer | undefined): string | undefined => key && JSON.stringify(keyTexts(letter, key));
-    this.#table(tableAddress(letter.target)).add(id, {
-      key: keyText(letter.key), old: keyText(letter.oldKey), root: letter.joins ?? id, position, seq: letter.seq, partial: letter.op === 'update' && !letter.rejectedBy,
-    });
+  add(id: string, letter: Letter): void {
+    if (letter.target.key.length > 0) this.#table(tableAddress(letter.target)).add(id, { ...keysOf(letter), root: letter.joins ?? id });
   }
 
   #table(address: string): TableLetters {
@@ -125,100 +136,103 @@ export class OpenLetters {
   }
 
   /**
-   * Sorts out a fold: supersedes letters whose key gets a new state, and returns the units that must wait behind their letters instead of
-   * being applied. Needs a round trip only when a key has a letter.
+   * Sorts out a fold: ends the letters that its rows make pointless, and lets those units join that cannot be applied. Returns the entries that
+   * are left to be applied; undefined: all, and no letter has to do with any. Needs a round trip only where a key has a letter.
    */
-  async meet(session: Session, table: Table): Promise<{ joined: { unit: number[]; root: string }[]; rest: number[]; touched: boolean } | undefined> {
+  async meetFold(session: Session, table: Table, keep: (changes: readonly KeptChange[], error: Letter['error'], root: string) => Promise<void>): Promise<number[] | undefined> {
     const { fold, layout } = table;
     const letters = this.#byTable.get(tableAddress(layout.target));
-    if (!letters || layout.key.length === 0) return undefined;
+    if (!letters || letters.all.size === 0 || layout.key.length === 0) return undefined;
     const keyOf = (entry: number): string => {
       const { target, batch, fields } = fold.last(entry).write;
-      const key = fold.keyBytes.subarray(fold.keyStart(entry), fold.keyEnd(entry));
-      return JSON.stringify(keyTexts({ target, formats: Array.from(fields, (field) => batch.formats[field] as number) }, key));
+      return keyText({ target, formats: Array.from(fields, (field) => batch.formats[field] as number) }, fold.keyBytes.subarray(fold.keyStart(entry), fold.keyEnd(entry)));
     };
-    const joined: { unit: number[]; root: string }[] = [];
-    const rest: number[] = [];
-    let touched = false;
-    const waiting: number[][] = [];
-    const sortOut = async (unit: number[], mayJoin: boolean): Promise<void> => {
-      const needsRow = unit.some((entry) => fold.state[entry] === State.partial || fold.state[entry] === State.missing);
-      const met = await this.#meetKeys(session, layout, letters, unit.map(keyOf), needsRow, mayJoin);
-      if (met === 'later') return void waiting.push(unit);
-      touched ||= met !== 'apply';
-      // What the commit tells of these keys is not what the target has: a refused row may have left one there.
-      if (met !== 'apply') for (const entry of unit) fold.existed[entry] = 1;
-      if (typeof met === 'object') joined.push({ unit, root: met.root });
-      else rest.push(...unit);
-    };
-    // What ends letters comes first, so that nothing waits behind one that has ended.
-    for (const unit of unitsOf(fold)) await sortOut(unit, false);
-    for (const unit of waiting) await sortOut(unit, true);
-    return { joined, rest, touched };
+    const units = unitsOf(fold);
+    const met = units.filter((unit) => unit.some((entry) => letters.names(keyOf(entry))));
+    if (met.length === 0) return undefined;
+    const changes = changesOf(table, met);
+    delete table.ahead;
+    const joined = new Set<number[]>();
+    // What can be applied comes first, so that nothing waits behind a letter that has ended.
+    let waiting = [...met.keys()];
+    for (const mayJoin of [false, true]) {
+      const next: number[] = [];
+      for (const i of waiting) {
+        const meeting = await this.meet(session, layout.address, changes[i] as KeptChange[]);
+        // What the commit tells of these keys is not what the target has: a refused row may have left one there.
+        for (const entry of met[i] as number[]) fold.existed[entry] = 1;
+        if (meeting?.ending) {
+          this.clear(session, layout, meeting.ending.gone);
+          this.end(session, meeting);
+        } else if (meeting && !mayJoin) next.push(i);
+        else if (meeting) {
+          joined.add(met[i] as number[]);
+          await keep(changes[i] as KeptChange[], rowMissing(layout.address), this.join(session, meeting));
+        }
+      }
+      waiting = next;
+    }
+    return units.filter((unit) => !joined.has(unit)).flat();
   }
 
-  /** The same for a row of the ordered path: whether it must wait behind a letter. */
-  async meetRow(session: Session, row: OrderedRow): Promise<Met> {
-    const letters = this.#byTable.get(tableAddress(row.layout.target));
-    if (!letters || row.layout.key.length === 0) return 'apply';
-    const letter = orderedLetter(row, rowMissing(row.layout.address));
-    const keys = [letter.key, letter.oldKey].flatMap((key) => (key ? [JSON.stringify(keyTexts(letter, key))] : []));
-    return this.#meetKeys(session, row.layout, letters, keys, letter.op === 'update' && row.write.batch.partial[row.row] === 1);
+  /** What open letters mean for changes of a table, which belong together; undefined: nothing. Their groups are locked: a replay that is under way is waited for. */
+  async meet(session: Session, address: string, changes: readonly KeptChange[]): Promise<Meeting | undefined> {
+    const letters = this.#byTable.get(address);
+    if (!letters) return undefined;
+    const later = changes.map(keysOf);
+    const keys = new Set(later.flatMap(({ key, old }) => [key, old].filter((each) => each !== undefined)));
+    const found = letters.groupsOf(keys);
+    if (found.length === 0) return undefined;
+    const open = await this.#lock(session, found);
+    // Others have been replayed or dropped meanwhile, as a whole.
+    for (const id of letters.of(found.filter((root) => !open.has(root)))) letters.remove(id);
+    const roots = found.filter((root) => open.has(root));
+    return roots.length === 0 ? undefined : { letters, roots, ending: endingOf(letters, letters.of(roots), later, keys) };
   }
 
-  async #meetKeys(session: Session, layout: Layout, letters: TableLetters, keys: readonly string[], needsRow: boolean, mayJoin = true): Promise<Met> {
-    const [same, moved] = [keys.flatMap((key) => letters.with(key)), keys.flatMap((key) => letters.movedFrom(key))];
-    if (same.length === 0 && moved.length === 0) return 'apply';
-    const open = await this.#lock(session, [...letters.withRoots(same), ...moved]);
-    const isOpen = (id: string): boolean => open.has(id);
-    const knownOf = (id: string): Known => letters.all.get(id) as Known;
-    // Who has the key that a refused row was moved away from is another row. Where the refused one takes values from there, that must stay.
-    const behind = moved.filter((id) => isOpen(id) && knownOf(id).partial && !same.includes(id));
-    if (behind.length > 0 || (needsRow && same.some(isOpen))) return !mayJoin ? 'later' : { root: this.#join(session, letters, [...same, ...moved].filter(isOpen)) };
-    const closed = letters.withRoots(same).filter(isOpen);
-    const freed = moved.filter((id) => isOpen(id) && !closed.includes(id));
+  /** Deletes rows that the source has moved away or deleted. */
+  clear(session: Session, layout: Layout, keys: readonly string[]): void {
+    const where = layout.key.map((i, n) => `t.${layout.columns[i]?.name} = $${n + 1}::pg_catalog.text::${layout.columns[i]?.typeText}`).join(' and ');
+    for (const key of keys) {
+      const values = text(...(JSON.parse(key) as (string | null)[]));
+      session.track({ what: 'rows', promise: session.execute(`delete from ${layout.table} t where ${where}`, values) });
+    }
+  }
+
+  /** The changes are applied: closes the letters that make no difference any more. What is left of a group stays one, under its oldest. */
+  end(session: Session, { letters, roots, ending }: Meeting): void {
+    if (!ending) return;
+    const { closed, freed } = ending;
     if (freed.length > 0) this.#update(session, 'old_key = null', freed);
     for (const id of freed) letters.free(id);
     if (closed.length > 0) this.#update(session, "state = 'superseded', closed_at = pg_catalog.now()", closed);
-    const olds = closed.map((id) => knownOf(id).old);
-    for (const root of new Set(closed.map((id) => knownOf(id).root))) this.#regroup(session, letters, letters.group(root).filter((id) => !closed.includes(id)), root);
     for (const id of closed) letters.remove(id);
-    for (const old of olds) {
-      // A later row of the old key that waits with a letter of its own says what becomes of that key.
-      if (old === undefined || keys.includes(old) || letters.with(old).length > 0) continue;
-      const where = layout.key.map((i, n) => `t.${layout.columns[i]?.name} = $${n + 1}::pg_catalog.text::${layout.columns[i]?.typeText}`).join(' and ');
-      session.track({ what: 'rows', promise: session.execute(`delete from ${layout.table} t where ${where}`, text(...(JSON.parse(old) as (string | null)[]))) });
+    for (const root of roots) {
+      const [first, ...others] = letters.of([root]);
+      if (first === undefined || first === root) continue;
+      this.#update(session, "state = 'open', joins = null", [first]);
+      if (others.length > 0) this.#update(session, `joins = ${BigInt(first)}`, others);
+      for (const id of [first, ...others]) letters.move(id, first);
     }
-    return freed.length + closed.length > 0 ? 'supersede' : 'apply';
   }
 
-  /** Tables are emptied: whatever was refused before is history. Says whether there was anything. */
-  truncated(session: Session, consumer: string, tables: readonly TableName[]): boolean {
-    const some = tables.map(tableAddress).filter((address) => this.#byTable.has(address));
-    if (some.length === 0) return false;
-    const sql = `update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now()
-      where consumer = $1 and ${openOnes} and target_table in (select pg_catalog.json_array_elements_text($2::json))`;
-    session.track({ what: 'letters', promise: session.execute(sql, text(consumer, JSON.stringify(some))) });
-    return true;
-  }
-
-  /** All that these wait behind is replayed together from now on; gives the first of them. */
-  #join(session: Session, letters: TableLetters, ids: readonly string[]): string {
-    const roots = [...new Set(ids.map((id) => letters.all.get(id)?.root as string))].sort(byNumber);
+  /** All that the changes wait behind is one group from now on; gives its number. */
+  join(session: Session, { letters, roots }: Meeting): string {
     const [first, ...others] = roots as [string, ...string[]];
-    const moving = others.flatMap((root) => letters.group(root));
+    const moving = letters.of(others);
     if (moving.length > 0) this.#update(session, `state = 'joined', joins = ${BigInt(first)}`, moving);
-    for (const id of moving) (letters.all.get(id) as Known).root = first;
+    for (const id of moving) letters.move(id, first);
     return first;
   }
 
-  /** What is left of a group: if its root is gone, the oldest is the root now. */
-  #regroup(session: Session, letters: TableLetters, left: readonly string[], root: string): void {
-    if (left.length === 0 || left.includes(root)) return;
-    const [first, ...others] = left.toSorted(byNumber) as [string, ...string[]];
-    this.#update(session, "state = 'open', joins = null", [first]);
-    if (others.length > 0) this.#update(session, `joins = ${BigInt(first)}`, others);
-    for (const id of left) (letters.all.get(id) as Known).root = first;
+  /** Tables are emptied: whatever was refused before is history. */
+  truncated(session: Session, consumer: string, tables: readonly TableName[]): void {
+    const some = tables.map(tableAddress).filter((address) => this.#byTable.has(address));
+    if (some.length === 0) return;
+    for (const address of some) this.#byTable.set(address, new TableLetters());
+    const sql = `update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now()
+      where consumer = $1 and ${openOnes} and target_table in (select pg_catalog.json_array_elements_text($2::json))`;
+    session.track({ what: 'letters', promise: session.execute(sql, text(consumer, JSON.stringify(some))) });
   }
 
   #update(session: Session, set: string, letters: readonly string[]): void {
@@ -226,18 +240,28 @@ export class OpenLetters {
     session.track({ what: 'letters', promise: session.execute(sql, text(`{${letters.join(',')}}`)) });
   }
 
-  /** Those that are still open; a replay that is under way is waited for. */
-  async #lock(session: Session, letters: readonly string[]): Promise<Set<string>> {
+  /** Those groups that are still open. Whoever closes a group locks its open letter first. */
+  async #lock(session: Session, roots: readonly string[]): Promise<Set<string>> {
     const result = await session.execute(
-      `select id::text from millrace.dead_letters where id = any($1::int8[]) and ${openOnes} order by id for update`, text(`{${letters.join(',')}}`),
+      "select id::text from millrace.dead_letters where id = any($1::int8[]) and state = 'open' order by dead_letters.id for update", text(`{${roots.join(',')}}`),
     );
     return new Set(result.rows.map(([id]) => String(id)));
   }
 }
 
-function oldKeyText(hex: string, relation: string): string {
-  const { target, formats, fields } = JSON.parse(relation) as LetterRelation;
-  const key = Buffer.from(hex, 'hex');
-  // A letter of a row without a key has all of the old row here.
-  return JSON.stringify(keyTexts({ target, formats: fields.map((field) => formats[field] as number) }, key));
+/** How changes behind those of letters can be applied; undefined where what is left of the letters has to do with their keys. */
+function endingOf(letters: TableLetters, ids: readonly string[], later: readonly KeyChange[], keys: ReadonlySet<string>): Ending | undefined {
+  const fates = fatesOf([...ids.map((id) => letters.all.get(id) as Known), ...later]);
+  const [closed, freed, gone]: [string[], string[], string[]] = [[], [], []];
+  const named = new Set<string>();
+  for (const [i, id] of ids.entries()) {
+    const { key, old } = letters.all.get(id) as Known;
+    const fate = fates[i];
+    if (fate === 'dead' || fate === 'removal') closed.push(id);
+    if (fate === 'removal') gone.push(old as string);
+    if (fate === 'freed') freed.push(id);
+    if (key !== undefined && (fate === 'kept' || fate === 'freed')) named.add(key);
+    if (old !== undefined && fate === 'kept') named.add(old);
+  }
+  return gone.some((key) => named.has(key) || keys.has(key)) || [...keys].some((key) => named.has(key)) ? undefined : { closed, freed, gone };
 }

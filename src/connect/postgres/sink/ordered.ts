@@ -90,7 +90,8 @@ function statement(layout: Layout, op: 'insert' | 'update' | 'delete', after: re
   return `with ${update} insert into ${layout.table} (${names}) overriding system value select ${values} where not exists (select from u)`;
 }
 
-const arbiter = (layout: Layout): boolean => {
+/** Whether a unique index on the key lets an insert find the row that is there. */
+export const arbiter = (layout: Layout): boolean => {
   const names = layout.target.key.map((i) => layout.target.columns[i]?.name as string);
   return layout.shape.uniques.some((unique) => unique.immediate && unique.columns.length === names.length && unique.columns.every((name) => names.includes(name)));
 };

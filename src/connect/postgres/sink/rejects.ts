@@ -2,7 +2,7 @@
 // comes later needs a segment of its own. It meets the letter there, as it would in a later commit.
 import { fieldOf, type RowBlock, tableAddress } from '../../../data/index.ts';
 import type { RejectedRows, TableStep, TableWrite } from '../../../flow/index.ts';
-import { keyTexts, type Letter, rejectLetter, rowOf } from './letter-rows.ts';
+import { keysOf, keyText, type Letter, rejectLetter, rowOf } from './letter-rows.ts';
 
 export interface CutSteps {
   readonly steps: readonly TableStep[];
@@ -53,10 +53,11 @@ function eventsOf(step: RowsStep): Event[] {
   for (const write of step.writes) {
     const table = tableAddress(write.target);
     const { batch, rejected } = write;
-    for (const row of rowsOf(write)) events.push({ seq: batch.seqs[row] as number, table, keys: keysOf(write, row), letter: undefined });
+    for (const row of rowsOf(write)) events.push({ seq: batch.seqs[row] as number, table, keys: keysOfRow(write, row), letter: undefined });
     for (let row = 0; row < (rejected?.batch.count ?? 0); row++) {
       const letter = rejectLetter(write, row);
-      const keys = [letter.key, letter.oldKey].flatMap((key) => (key ? [JSON.stringify(keyTexts(letter, key))] : []));
+      const { key, old } = keysOf(letter);
+      const keys = [key, old].filter((each) => each !== undefined);
       events.push({ seq: (rejected as RejectedRows).batch.seqs[row] as number, table, keys, letter });
     }
   }
@@ -78,14 +79,14 @@ function cutsOf(events: readonly Event[], open: Map<string, Set<string>>): numbe
   return cuts;
 }
 
-function keysOf({ target, batch, fields }: TableWrite, row: number): string[] {
+function keysOfRow({ target, batch, fields }: TableWrite, row: number): string[] {
   if (target.key.length === 0) return [];
   const formats = Array.from(fields, (field) => batch.formats[field] as number);
   const keyOf = (block: RowBlock): string[] => {
     const start = block.offsets[row] as number;
     if (start === block.offsets[row + 1]) return [];
     const values = target.key.map((i) => fieldOf(block.bytes, start, fields[i] as number));
-    return values.includes(undefined) ? [] : [JSON.stringify(keyTexts({ target, formats }, rowOf(values)))];
+    return values.includes(undefined) ? [] : [keyText({ target, formats }, rowOf(values))];
   };
   return [...keyOf(batch.after), ...keyOf(batch.before)];
 }

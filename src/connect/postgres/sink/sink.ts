@@ -1,17 +1,17 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
-import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
+import { parseLsn, type Position, quoteTable, type SourceIdentity, tableAddress, type TableName } from '../../../data/index.ts';
 import type { Committed, ConsumerPosition, Load, LoadedTable, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { recordProjectId } from './bookkeeping.ts';
 import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
-import { isolate, isolateOrdered, isRowError, rowMissing, unitsOf } from './isolate.ts';
-import { type Letter, lettersOf, orderedLetter, rejected, writeLetter } from './letter-rows.ts';
+import { isolate, isRowError, rowMissing, tryOrdered, unitsOf } from './isolate.ts';
+import { changeOf, changesOf, type KeptChange, keyText, type Letter, rejected, writeLetter } from './letter-rows.ts';
 import { loadTable } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
-import { sendOrdered } from './ordered.ts';
+import { arbiter, type OrderedRow, sendOrdered } from './ordered.ts';
 import { loadRanks } from './references.ts';
 import { ensureSchema } from './schema.ts';
 import { Layouts, type Segment, segmentsOf } from './segments.ts';
@@ -43,6 +43,8 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   readonly #fence: Fence;
   readonly #layouts: Layouts;
   readonly #letters = new OpenLetters();
+  /** A load has written letters since they were read. */
+  #newLetters = false;
   #session: Session | undefined;
   /** Steps of the next commit, and whether there is time to fold them: this one is sent and not answered. */
   #next: readonly TableStep[] | undefined;
@@ -113,6 +115,8 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     const settled = this.#settlePending(part, position);
     if (settled) return settled;
     try {
+      if (this.#newLetters) await this.#letters.load(session, this.#options.consumer);
+      this.#newLetters = false;
       await this.#layouts.load(session, steps);
       for (let mode: Mode = 'fast'; ; ) {
         const outcome: Committed | Mode = await this.#attempt(session, part, position, steps, mode);
@@ -161,7 +165,9 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       throw describePgError(error, this.#where);
     });
     try {
-      return await loadTable({ session, fence: this.#fence, onBadRow: this.#options.onBadRow, user: this.#options.connect.user }, load, signal);
+      const loaded = await loadTable({ session, fence: this.#fence, onBadRow: this.#options.onBadRow, user: this.#options.connect.user }, load, signal);
+      this.#newLetters ||= loaded.deadLetters > 0;
+      return loaded;
     } catch (error) {
       throw describePgError(error, this.#where);
     } finally {
@@ -212,12 +218,10 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     crashPoint('apply.after-begin');
     this.#fence.advance(session, part, position, identity);
     let kept = 0;
-    let superseded = false;
     for (const segment of segments) {
-      const failure = await this.#sendSegment(session, segment, position, mode).catch((error: unknown) => causeOf(session, error));
-      if ('sent' in failure) return this.#judge(session, steps, failure, mode);
-      kept += failure.kept;
-      superseded ||= failure.superseded;
+      const outcome = await this.#sendSegment(session, segment, position, mode).catch((error: unknown) => causeOf(session, error));
+      if (typeof outcome !== 'number') return this.#judge(session, steps, outcome, mode);
+      kept += outcome;
     }
     crashPoint('apply.before-commit');
     const committed: Committed = { rows: rowsOf(segments) - kept, deadLetters: kept };
@@ -236,30 +240,34 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     this.#pending = undefined;
     crashPoint('apply.after-commit');
     this.#fence.advanced(part, position, identity);
-    if (kept > 0 || superseded) await this.#letters.load(session, this.#options.consumer);
     return committed;
   }
 
-  /** Sends a segment; a failure is returned only where a round trip was needed and has shown it. Otherwise: the letters that were written. */
-  async #sendSegment(session: Session, segment: Segment, position: Position, mode: Mode): Promise<Failure | { kept: number; superseded: boolean }> {
-    const letters: Letter[] = [];
-    let superseded = false;
+  /** Sends a segment; a failure is returned only where a round trip was needed and has shown it. Otherwise: the number of letters that were written. */
+  async #sendSegment(session: Session, segment: Segment, position: Position, mode: Mode): Promise<Failure | number> {
     let kept = 0;
-    const keep = async (letter: Letter): Promise<void> => {
-      if (this.#options.onBadRow === 'stop') throw rejected(this.#options.consumer, letter);
-      this.#letters.add(await writeLetter(session, this.#options.consumer, position, letter), letter, position);
-      kept += 1;
+    /** Changes that only go together, behind a group or as one of their own. */
+    const keep = async (changes: readonly KeptChange[], error: Letter['error'], joins?: string): Promise<void> => {
+      let root = joins;
+      for (const change of changes) {
+        const letter: Letter = { ...change, error, ...(root === undefined ? {} : { joins: root }) };
+        if (this.#options.onBadRow === 'stop') throw rejected(this.#options.consumer, letter);
+        const id = await writeLetter(session, this.#options.consumer, position, letter);
+        this.#letters.add(id, letter);
+        root ??= id;
+        kept += 1;
+      }
     };
     for (const table of segment.tables) {
       const { fold, layout } = table;
-      const met = await this.#letters.meet(session, table);
-      superseded ||= met?.touched ?? false;
-      for (const { unit, root } of met?.joined ?? []) letters.push(...lettersOf(table, unit, 'joined', rowMissing(layout.address)).map((letter) => ({ ...letter, joins: root })));
-      const entries = met?.rest ?? [...Array(fold.count).keys()];
+      const rest = await this.#letters.meetFold(session, table, keep);
+      const entries = rest ?? [...Array(fold.count).keys()];
       if (mode === 'isolate') {
-        const allowed = met ? new Set(entries) : undefined;
+        const allowed = rest && new Set(rest);
         const units = unitsOf(fold).filter((unit) => !allowed || unit.every((entry) => allowed.has(entry)));
-        for (const { entries: unit, error } of await isolate(session, table, units)) letters.push(...lettersOf(table, unit, 'open', error));
+        const refused = await isolate(session, table, units);
+        const changes = changesOf(table, refused.map((each) => each.entries));
+        for (const [i, { error }] of refused.entries()) await keep(changes[i] as KeptChange[], error);
         continue;
       }
       const lost = entries.filter((entry) => fold.state[entry] === State.missing);
@@ -273,18 +281,39 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       send(session, table, mode, entries);
       await session.connection.drained();
     }
-    for (const letter of letters) await keep(letter);
-    for (const row of segment.ordered) {
-      const met = await this.#letters.meetRow(session, row);
-      superseded ||= met !== 'apply';
-      if (typeof met === 'object') await keep({ ...orderedLetter(row, rowMissing(row.layout.address)), state: 'joined', joins: met.root });
-      else if (mode !== 'isolate') sendOrdered(session, row);
-      else for (const { error } of await isolateOrdered(session, [row])) await keep(orderedLetter(row, error));
+    for (const row of segment.ordered) await this.#sendRow(session, row, mode, keep);
+    for (const change of segment.rejects) {
+      // Whatever it would have become, it comes behind the letters of its key.
+      const meeting = await this.#letters.meet(session, tableAddress(change.target), [change]);
+      await keep([change], change.error, meeting && this.#letters.join(session, meeting));
     }
-    for (const letter of segment.rejects) await keep(letter);
-    if (segment.truncate) superseded = this.#letters.truncated(session, this.#options.consumer, segment.truncate.targets) || superseded;
+    if (segment.truncate) this.#letters.truncated(session, this.#options.consumer, segment.truncate.targets);
     if (segment.truncate) sendTruncate(session, segment.truncate);
-    return { kept, superseded };
+    return kept;
+  }
+
+  /** Sends a row of the ordered path, or lets it join. */
+  async #sendRow(session: Session, row: OrderedRow, mode: Mode, keep: (changes: readonly KeptChange[], error: Letter['error'], joins?: string) => Promise<void>): Promise<void> {
+    const { layout } = row;
+    const change = changeOf(row.write, row.row);
+    const meeting = layout.key.length === 0 ? undefined : await this.#letters.meet(session, tableAddress(layout.target), [change]);
+    if (meeting && !meeting.ending) return keep([change], rowMissing(layout.address), this.#letters.join(session, meeting));
+    const clear = (): void => {
+      if (!meeting?.ending) return;
+      this.#letters.clear(session, layout, meeting.ending.gone);
+      // A refused row may have left one under the key that a new one gets.
+      const key = change.key && keyText(change, change.key);
+      const meetsRow = change.oldKey !== undefined || ((change.op === 'insert' || change.op === 'read') && !arbiter(layout));
+      if (key !== undefined && meetsRow && meeting.letters.names(key)) this.#letters.clear(session, layout, [key]);
+    };
+    if (mode !== 'isolate') {
+      clear();
+      sendOrdered(session, row);
+    } else {
+      const error = await tryOrdered(session, row, clear);
+      if (error) return keep([change], error, meeting && this.#letters.join(session, meeting));
+    }
+    if (meeting) this.#letters.end(session, meeting);
   }
 
   /** Rolls back and says what to do next; throws what no other attempt can mend. */
