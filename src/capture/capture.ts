@@ -19,8 +19,15 @@ export interface CaptureOptions {
   readonly walKeptBytesMax: number;
   /** Bytes of WAL that the source keeps for us now. */
   walKept(): Promise<number>;
-  /** The server that the stream in the log belongs to, remembered beside it. */
-  readonly memory: { read(): SourceIdentity | undefined; write(identity: SourceIdentity): void };
+  /** Remembered beside the log, durably. */
+  readonly memory: { read(): SourceMemory | undefined; write(memory: SourceMemory): void };
+}
+
+export interface SourceMemory {
+  /** The server that the stream in the log belongs to. */
+  readonly identity: SourceIdentity;
+  /** The log holds changes that the source was told to forget before every consumer had them. */
+  readonly onlyCopy: boolean;
 }
 
 export type CaptureCondition =
@@ -40,8 +47,8 @@ export class Capture implements Feed {
   sourceEnd: Position | undefined;
   /** Bytes of WAL that the source keeps for us, as last asked. */
   walKeptBytes = 0;
-  /** The log's word counts: it holds changes that exist nowhere else. */
-  logIsOnlyCopy = false;
+  /** The log holds changes that exist nowhere else; true from before the source is told to forget them until every consumer has them. */
+  logIsOnlyCopy: boolean;
   /** Commit time of the newest transaction received, microseconds. */
   lastCommitUs = 0n;
   relations: readonly Relation[] = [];
@@ -54,6 +61,10 @@ export class Capture implements Feed {
   /** The server whose stream consumers have been told of, and may be in the middle of. */
   #streams: SourceIdentity | undefined;
   #beginAnew = false;
+  /** The source keeps more than it may, so that the log's word counts. */
+  #logCounts = false;
+  /** What the source may have forgotten. */
+  #released: Position | undefined;
   #waiters = new Set<() => void>();
   #done: Promise<void> = Promise.resolve();
 
@@ -61,6 +72,7 @@ export class Capture implements Feed {
     this.#options = options;
     this.source = options.source;
     this.stream = options.stream;
+    this.logIsOnlyCopy = options.memory.read()?.onlyCopy ?? false;
   }
 
   start(): void {
@@ -97,7 +109,7 @@ export class Capture implements Feed {
 
   /** The server that the source is connected to. */
   get identity(): SourceIdentity | undefined {
-    return this.#state?.identity ?? this.#options.memory.read();
+    return this.#state?.identity ?? this.#options.memory.read()?.identity;
   }
 
   async opened(signal: AbortSignal): Promise<SourceState | undefined> {
@@ -166,7 +178,7 @@ export class Capture implements Feed {
   async #startingPoint(state: SourceState): Promise<Position> {
     const { memory } = this.#options;
     const { name } = this.source;
-    const known = this.#streams ?? memory.read();
+    const known = this.#streams ?? memory.read()?.identity;
     const { end } = this.stream;
     const sourceEnd = await this.refreshEnd();
     const isSame = known?.systemId === state.identity.systemId;
@@ -181,14 +193,20 @@ export class Capture implements Feed {
         hint: `point it to the old server, or run \`millrace resync REPLICA\` for each of its replicas, which reads their tables again`,
       });
     }
+    this.#released = state.oldest;
     if (isWhole && !state.fresh && !this.#beginAnew && end >= state.oldest) {
-      if (known?.timeline !== state.identity.timeline) memory.write(state.identity);
+      if (known?.timeline !== state.identity.timeline) memory.write({ identity: state.identity, onlyCopy: this.logIsOnlyCopy });
       return end;
     }
     this.#beginAnew = false;
     await this.stream.reset(state.oldest);
-    memory.write(state.identity);
+    this.#remember(state.identity, false);
     return state.oldest;
+  }
+
+  #remember(identity: SourceIdentity, onlyCopy: boolean): void {
+    this.#options.memory.write({ identity, onlyCopy });
+    this.logIsOnlyCopy = onlyCopy;
   }
 
   #run(run: Run, backoff: Backoff): void {
@@ -239,17 +257,23 @@ export class Capture implements Feed {
     }
     if (this.condition.state !== 'streaming') return;
     this.#ticks += 1;
-    if (this.#ticks % 2 === 0) await this.refreshEnd();
-    if (this.#ticks % 10 === 1) {
+    if (this.#ticks % 2 === 0) {
+      await this.refreshEnd();
       this.walKeptBytes = await this.#options.walKept();
-      this.logIsOnlyCopy = this.walKeptBytes > walKeptBytesMax && (held === undefined || held < (this.stream.durableEnd ?? 0n));
+      this.#logCounts = this.walKeptBytes > walKeptBytesMax && (held === undefined || held < (this.stream.durableEnd ?? 0n));
       metrics.set('sourceWalKeptBytes', { source }, this.walKeptBytes);
     }
-    if (this.logIsOnlyCopy) {
+    const identity = this.#state?.identity;
+    if (!identity) return;
+    if (this.#logCounts) {
       await this.stream.sync();
       const durable = this.stream.durableEnd;
-      if (durable !== undefined) this.source.acknowledge(durable);
-    }
+      if (durable !== undefined) {
+        if (!this.logIsOnlyCopy) this.#remember(identity, true);
+        this.#released = durable;
+        this.source.acknowledge(durable);
+      }
+    } else if (this.logIsOnlyCopy && held !== undefined && held >= (this.#released ?? held)) this.#remember(identity, false);
     metrics.set('logBytes', { source }, this.stream.bytes);
   }
 }

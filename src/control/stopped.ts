@@ -7,6 +7,7 @@ import type { ReplicaSpec } from '../replica/index.ts';
 import { readFailures } from './failures.ts';
 import { slotName } from './names.ts';
 import type { Project, SourceSpec } from './project/project.ts';
+import { onlyCopyNote, readMemory } from './source-memory.ts';
 import type { ProjectStatus, ReplicaStatus, SourceStatus } from './status.ts';
 
 const next = 'millrace up';
@@ -20,7 +21,7 @@ interface SourceEnd {
 
 /** Asks every database once. Those that cannot be reached are `stopped` too, with the reason. */
 export async function stoppedStatus(project: Project): Promise<ProjectStatus> {
-  const ends = new Map(await Promise.all(project.sources.map(async (source) => [source.name, await stoppedSource(source)] as const)));
+  const ends = new Map(await Promise.all(project.sources.map(async (source) => [source.name, await stoppedSource(project, source)] as const)));
   const replicas = await Promise.all(project.replicas.map(async (replica) => [replica.name, await stoppedReplica(replica, ends)] as const));
   // What ended the last run counts more than that nothing runs.
   const failures = readFailures(project.folder);
@@ -31,7 +32,7 @@ export async function stoppedStatus(project: Project): Promise<ProjectStatus> {
   };
 }
 
-async function stoppedSource(source: SourceSpec): Promise<SourceEnd> {
+async function stoppedSource(project: Project, source: SourceSpec): Promise<SourceEnd> {
   const bare = { state: 'stopped', next, position: null, lagBytes: 0, lagMs: 0, tables: {} } as const;
   const asked = await ask(source.url, async (connection) => {
     const [end] = await connection.rows<{ lsn: string }>(`select (${walEndSql()})::text as lsn`);
@@ -42,7 +43,8 @@ async function stoppedSource(source: SourceSpec): Promise<SourceEnd> {
   });
   if ('problem' in asked) return { status: { ...bare, reason: asked.problem }, end: undefined };
   const { end, position } = asked;
-  const reason = position === null ? 'it has not run yet' : 'no process runs this project';
+  const onlyCopy = readMemory(project, source.name)?.onlyCopy ? `; ${onlyCopyNote}` : '';
+  const reason = position === null ? 'it has not run yet' : `no process runs this project${onlyCopy}`;
   return { status: { ...bare, reason, position, lagBytes: position === null ? 0 : Math.max(0, Number(end - parseLsn(position))) }, end };
 }
 

@@ -3,6 +3,7 @@ import type { Capture } from '../../capture/index.ts';
 import type { MillraceError } from '../../base/index.ts';
 import { type Position, tableAddress } from '../../data/index.ts';
 import type { Replica } from '../../replica/index.ts';
+import { onlyCopyNote } from '../source-memory.ts';
 import type { Condition, ReplicaStatus, SourceStatus, State, TableStatus } from '../status.ts';
 
 const fromError = (state: State, error: MillraceError): Condition => ({ state, reason: `${error.message} [${error.code}]`, next: error.hint });
@@ -31,9 +32,7 @@ export function sourceStatus(capture: Capture, replicas: readonly Replica[], lag
       changes: capture.changes.get(address) ?? 0,
     };
   }
-  const note = capture.logIsOnlyCopy
-    ? { reason: `the source keeps more WAL than limits.walKept, so the log in .millrace/ counts: it now holds changes that exist nowhere else` }
-    : {};
+  const note = capture.logIsOnlyCopy ? { reason: [base.reason, onlyCopyNote].filter(Boolean).join('; ') } : {};
   return {
     ...base, ...note,
     position: stream.end === undefined ? null : source.formatPosition(stream.end),

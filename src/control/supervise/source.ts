@@ -1,14 +1,12 @@
 // One source of a running project: its connector, its log, its capture.
-import { mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync } from 'node:fs';
 import { type Clock, type Logger, type Metrics, Random } from '../../base/index.ts';
 import { EmbeddedStream } from '../../bus/index.ts';
 import { Capture } from '../../capture/index.ts';
 import { PostgresSource, type PostgresSourceOptions } from '../../connect/index.ts';
-import type { SourceIdentity } from '../../data/index.ts';
-import { writeDurably } from '../durable-file.ts';
 import { logFolder, namesAtSource } from '../names.ts';
 import { identify } from '../ownership.ts';
+import { readMemory, writeMemory } from '../source-memory.ts';
 import { appendOnlyTables, columnFilter, type Project, type SourceSpec } from '../project/project.ts';
 
 export interface Surroundings {
@@ -52,7 +50,6 @@ export async function startCapture(project: Project, spec: SourceSpec, around: S
     segmentBytesMax: Math.min(64 << 20, Math.max(256 << 10, Math.floor(project.limits.memoryBytes / 16))),
     logger, clock: around.clock,
   });
-  const identityFile = join(folder, 'identity.json');
   const source = postgresSource(project, spec, { clock: around.clock, logger }, {
     onWait: (reason) => capture.waitsFor(reason),
     onBytes: (bytes) => around.metrics.add('sourceBytes', { source: spec.name }, bytes),
@@ -66,19 +63,7 @@ export async function startCapture(project: Project, spec: SourceSpec, around: S
     metrics: around.metrics,
     walKeptBytesMax: project.limits.walKeptBytes,
     walKept: () => source.walKept(),
-    memory: {
-      read: () => readIdentity(identityFile),
-      write: (identity) => writeDurably(identityFile, { format: 1, ...identity }),
-    },
+    memory: { read: () => readMemory(project, spec.name), write: (memory) => writeMemory(project, spec.name, memory) },
   });
   return capture;
-}
-
-function readIdentity(file: string): SourceIdentity | undefined {
-  try {
-    const value = JSON.parse(readFileSync(file, 'utf8')) as { format?: number; systemId?: string; timeline?: number };
-    return value.format === 1 && value.systemId ? { systemId: value.systemId, timeline: value.timeline ?? 0 } : undefined;
-  } catch {
-    return undefined; // absent or torn: then the stream begins anew
-  }
 }

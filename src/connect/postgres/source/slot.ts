@@ -83,6 +83,7 @@ export function describeSlotError(error: unknown, where: string, name: string): 
   if (!(error instanceof PgError)) return error;
   const parts = { where, detail: error.message, cause: error };
   if (error.code === '55006') return new MillraceError('SLOT_IN_USE', `replication slot "${name}" is in use`, parts);
+  if (error.code === '42710') return new MillraceError('SLOT_IN_USE', `replication slot "${name}" was made by another process just now`, parts);
   if (error.code === '53400') return new MillraceError('SLOT_LIMIT', 'no replication slot or WAL sender is free', parts);
   if (error.code === '42704') {
     return /publication/.test(error.message)
