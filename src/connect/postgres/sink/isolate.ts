@@ -3,7 +3,8 @@
 import { MillraceError } from '../../../base/index.ts';
 import { isTransient, PgError } from '../../../wire/index.ts';
 import { complete, incomplete, send, type Table } from './apply.ts';
-import { type Fold, State } from './fold.ts';
+import { State } from './fold.ts';
+import { entryKey } from './letter-rows.ts';
 import { type OrderedRow, sendOrdered } from './ordered.ts';
 import type { Failure, Session } from './session.ts';
 
@@ -24,8 +25,8 @@ export const rowError = ({ sent, error }: Failure): PgError | MillraceError =>
 export const rowMissing = (address: string): MillraceError =>
   new MillraceError('ROW_MISSING', `an update of ${address} carries only a part of its row, and the row is not there`);
 
-/** All entries, grouped by what key changes tie together. */
-export function unitsOf(fold: Fold): number[][] {
+/** All entries, grouped by what key changes tie together, and by keys that are the same one at the target though they are written differently. */
+export function unitsOf({ fold, layout }: Table): number[][] {
   const parent = Int32Array.from({ length: fold.count }, (_, i) => i);
   const root = (entry: number): number => {
     let at = entry;
@@ -33,6 +34,15 @@ export function unitsOf(fold: Fold): number[][] {
     return at;
   };
   for (let i = 0; i < fold.moves.length; i += 2) parent[root(fold.moves[i] as number)] = root(fold.moves[i + 1] as number);
+  if (!layout.key.every((i) => layout.columns[i]?.comparable)) {
+    const first = new Map<string, number>();
+    for (let entry = 0; entry < fold.count; entry++) {
+      const key = entryKey(fold, entry);
+      const same = first.get(key);
+      if (same === undefined) first.set(key, entry);
+      else parent[root(entry)] = root(same);
+    }
+  }
   const units = new Map<number, number[]>();
   for (let entry = 0; entry < fold.count; entry++) {
     const unit = units.get(root(entry));

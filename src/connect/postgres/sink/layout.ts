@@ -1,6 +1,6 @@
 // How rows of one shape get into one target table: which column comes from which field, in which type it is sent, and how it is cast.
 import { MillraceError } from '../../../base/index.ts';
-import { baseType, Format, type PgType, quoteIdent, quoteTable, tableAddress } from '../../../data/index.ts';
+import { baseType, type Column, Format, type PgType, quoteIdent, quoteTable, tableAddress } from '../../../data/index.ts';
 import type { TableWrite, TargetTable } from '../../../flow/index.ts';
 import type { Shape, ShapeColumn } from './shape.ts';
 
@@ -49,8 +49,21 @@ export interface Layout {
   readonly rewrites: boolean;
   /** Whether an index finds rows by the key. */
   readonly keyIndexed: boolean;
+  /** Whether it is known which keys are the same row at the target: those with the same `keyText`. */
+  readonly keySure: boolean;
   /** Names for prepared statements and temporary tables. */
   readonly id: number;
+}
+
+/** Types of which some values are equal that are written differently, in a way that is known: numeric, float4, float8, bpchar. */
+const writtenDifferently: ReadonlySet<number> = new Set([1700, 700, 701, 1042]);
+
+/** The one way to write a value of a key. */
+export function plainText(type: PgType, value: string): string {
+  const { oid } = baseType(type);
+  if (!writtenDifferently.has(oid)) return value;
+  if (oid === 1700) return value.includes('.') ? value.replace(/\.?0+$/, '') : value;
+  return oid === 1042 ? value.replace(/ +$/, '') : value === '-0' ? '0' : value;
 }
 
 let nextId = 1;
@@ -93,6 +106,10 @@ export function makeLayout(write: TableWrite, shape: Shape, replicaRole: boolean
     path,
     rewrites: path === 'merge' && direct && columns.length === written && shape.indexes <= 2 && !shape.fires,
     keyIndexed: covering.length > 0 || shape.uniques.some((unique) => unique.columns.every((name) => keyNames.includes(name))),
+    keySure: target.key.every((i) => {
+      const [type, actual] = [baseType((target.columns[i] as Column).type).oid, shape.columns.get(target.columns[i]?.name as string)];
+      return writtenDifferently.has(type) ? type === actual?.baseOid : actual?.comparable === true;
+    }),
     id: nextId++,
   };
 }

@@ -1,11 +1,13 @@
 // Dead letters as they are written: the refused row in its own bytes, with all that is needed to apply it again, and as people read it.
 import { ByteWriter, MillraceError } from '../../../base/index.ts';
 import { typeCodec } from '../../../codec/index.ts';
-import { baseType, type Column, fieldOf, Format, formatLsn, NULL_FIELD, Op, opNames, type Position, type RowBlock, tableAddress, type TableName, UNCHANGED_FIELD } from '../../../data/index.ts';
+import { type Column, fieldOf, Format, formatLsn, NULL_FIELD, Op, opNames, type Position, type RowBlock, tableAddress, type TableName, UNCHANGED_FIELD } from '../../../data/index.ts';
 import type { RejectedRows, TableWrite, TargetTable } from '../../../flow/index.ts';
 import { PgError } from '../../../wire/index.ts';
 import { text } from './fence.ts';
 import type { Table } from './apply.ts';
+import type { Fold } from './fold.ts';
+import { plainText } from './layout.ts';
 import { fatesOf, type KeyChange } from './live.ts';
 import type { Session } from './session.ts';
 
@@ -210,15 +212,14 @@ function keyTexts({ target, formats }: Pick<Letter, 'target' | 'formats'>, key: 
  */
 export const keyText = (letter: Pick<Letter, 'target' | 'formats'>, key: Buffer): string => {
   const { columns, key: keyColumns } = letter.target;
-  return JSON.stringify(keyTexts(letter, key).map((value, n) => value && plainText(baseType((columns[keyColumns[n] as number] as Column).type).oid, value)));
+  return JSON.stringify(keyTexts(letter, key).map((value, n) => value && plainText((columns[keyColumns[n] as number] as Column).type, value)));
 };
 
-const [numeric, float4, float8, bpchar] = [1700, 700, 701, 1042];
-
-function plainText(type: number, value: string): string {
-  if (type === numeric && value.includes('.')) return value.replace(/\.?0+$/, '');
-  if ((type === float4 || type === float8) && value === '-0') return '0';
-  return type === bpchar ? value.replace(/ +$/, '') : value;
+/** The key of an entry of a fold. */
+export function entryKey(fold: Fold, entry: number): string {
+  const { target, batch, fields } = fold.last(entry).write;
+  const key = fold.keyBytes.subarray(fold.keyStart(entry), fold.keyEnd(entry));
+  return keyText({ target, formats: Array.from(fields, (field) => batch.formats[field] as number) }, key);
 }
 
 /** What stops a replica that keeps no letters. */

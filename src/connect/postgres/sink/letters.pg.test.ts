@@ -27,6 +27,8 @@ test('a bad row costs one row: in arrays, in COPY, in the merge; the letter tell
   const letters = await listLetters(await connectOf(bench), 'replica');
   assert.deepEqual(letters.map(({ key, code, state }) => [key[0], code, state]), [['2', '22001', 'open'], ['710', '22001', 'open'], ['1510', '23514', 'open'], ['1', '23514', 'open'], ['99999', 'ROW_MISSING', 'open']]);
   assert.deepEqual(letters[0]?.row, { id: '2', name: 'abcd', note: 'x' });
+  await bench.commit(rowsStep(makeBatch(people, Array.from({ length: 6 }, (_, i) => ({ insert: [String(200_000 + i), 'too long', 'x'] })))));
+  assert.deepEqual((await listLetters(await connectOf(bench), 'replica')).map(({ id }) => Number(id)), Array.from({ length: 11 }, (_, i) => i + 1));
   await bench.close();
 });
 
@@ -70,6 +72,9 @@ test('loads: fresh, again, bad rows, refused when foreign rows are there', async
   const load = (...steps: TableStep[]) => bench.sink.load({ part: 'shop', from: people, target: targetOf(people), position: asPosition(5n), steps: stepsOf(...steps) }, never);
   assert.deepEqual(await load(rowsStep(makeBatch(people, rows))), { rows: 2999, deadLetters: 1 });
   assert.deepEqual(await bench.sink.tables('shop'), [{ source: 'public.people', target: 'public.people', done: true, snapshotPosition: 5n, rows: 2999, oid: people.oid }]);
+  // Its letter is known to the commits that follow.
+  await bench.commit(rowsStep(makeBatch(people, [{ update: ['2000', 'abc', 'x'] }])));
+  assert.deepEqual(await listLetters(await connectOf(bench), 'replica'), []);
   assert.deepEqual(await load(rowsStep(makeBatch(people, rows.slice(0, 10))), rowsStep(makeBatch(people, rows.slice(10, 20)))), { rows: 20, deadLetters: 0 });
   assert.deepEqual(await bench.rows('select count(*) from people'), ['20']);
   await bench.connection.query('delete from millrace.tables');

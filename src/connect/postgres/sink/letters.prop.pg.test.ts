@@ -54,7 +54,7 @@ async function run(seed: number, ways: Ways): Promise<void> {
   // Every other target takes rows in source order.
   const ordered = random.chance(0.3);
   const bench = await sinkBench(cluster, `create table t (id int primary key, v text check (v <> 'bad'), big text)${ordered ? asOwnRole : ''}`, ordered ? { user: 'r' } : {});
-  const connect = parsePgUrl(cluster.url((await bench.rows('select current_database()'))[0]));
+  const connect = { ...parsePgUrl(cluster.url((await bench.rows('select current_database()'))[0])), ...(ordered ? { user: 'r' } : {}) };
   const model = new Map<string, Row>();
   const replay = async (some: () => boolean): Promise<void> => {
     await bench.connection.query('alter table t drop constraint t_v_check');

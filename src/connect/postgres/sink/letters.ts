@@ -88,7 +88,8 @@ export function dropLetter(connect: ConnectOptions, consumer: string, id: string
 /**
  * Applies a letter's row, and those that joined it, in one transaction. Throws LETTER_UNKNOWN when it is not open (a newer change of the row
  * has superseded it: replaying it would overtake), ROW_REJECTED when the target refuses the row again, LETTER_OF_RULE when a rule rejected the
- * row: the letter has not what the rule would make of it.
+ * row: the letter has not what the rule would make of it,
+ * LETTER_KEY_UNSURE when it is about an old key that another row may have by now.
  */
 export function replayLetter(connect: ConnectOptions, consumer: string, id: string): Promise<void> {
   return withSession(connect, async (session) => {
@@ -101,6 +102,8 @@ export function replayLetter(connect: ConnectOptions, consumer: string, id: stri
     const steps: TableStep[] = [{ kind: 'rows', writes: letters.map(writeFrom) }];
     await layouts.load(session, steps);
     for (const segment of segmentsOf(steps, layouts, session.replicaRole)) {
+      const unsure = [...segment.tables, ...segment.ordered].find(({ layout }) => layout.key.length > 0 && !layout.keySure);
+      if (unsure && letters.some(({ op, old_key }) => op === 'delete' || old_key !== null)) throw ofUnsureKey(consumer, letters[0] as Locked);
       for (const row of segment.ordered) sendOrdered(session, row);
       const failures = [await session.settle()];
       for (const table of segment.tables) failures.push(await attempt(session, table, [...Array(table.fold.count).keys()]));
@@ -148,6 +151,14 @@ const byRule = (consumer: string, letter: Locked): MillraceError => {
   const { from, target } = JSON.parse(letter.relation) as LetterRelation;
   return new MillraceError('LETTER_OF_RULE', `letter ${letter.id} is of a row that a rule could not make for ${tableAddress(target)}, so there is nothing to apply yet`, {
     hint: `mend the rule or transform, start \`millrace up\` again, then \`millrace resync ${consumer}.${tableAddress(from)}\``,
+  });
+};
+
+const ofUnsureKey = (consumer: string, letter: Locked): MillraceError => {
+  const { from, target } = JSON.parse(letter.relation) as LetterRelation;
+  return new MillraceError('LETTER_KEY_UNSURE', `letter ${letter.id} moves or deletes a row of ${tableAddress(target)}, and another row may have its old key now`, {
+    detail: 'The key is of a type, or has a collation, for which values that are written differently may be equal.',
+    hint: `millrace resync ${consumer}.${tableAddress(from)}`,
   });
 };
 

@@ -118,7 +118,7 @@ async function loadPiece(session: Session, table: Table, fresh: boolean): Promis
   });
   if (!failure) return [];
   if (!isLoadError(rowError(failure))) throw failure.error;
-  return [...(await isolate(session, table, unitsOf(table.fold), isLoadError))];
+  return [...(await isolate(session, table, unitsOf(table), isLoadError))];
 }
 
 /** That a row's parent is not there (yet) is no fault of the row. */

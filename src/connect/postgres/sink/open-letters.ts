@@ -9,7 +9,7 @@ import { tableAddress, type TableName } from '../../../data/index.ts';
 import type { Table } from './apply.ts';
 import { text } from './fence.ts';
 import { rowMissing, unitsOf } from './isolate.ts';
-import { type KeptChange, changesOf, keysOf, keyText, type Letter, type LetterRelation } from './letter-rows.ts';
+import { type KeptChange, changesOf, entryKey, keysOf, keyText, type Letter, type LetterRelation } from './letter-rows.ts';
 import { fatesOf, type KeyChange } from './live.ts';
 import type { Layout } from './layout.ts';
 import type { Session } from './session.ts';
@@ -143,12 +143,8 @@ export class OpenLetters {
     const { fold, layout } = table;
     const letters = this.#byTable.get(tableAddress(layout.target));
     if (!letters || letters.all.size === 0 || layout.key.length === 0) return undefined;
-    const keyOf = (entry: number): string => {
-      const { target, batch, fields } = fold.last(entry).write;
-      return keyText({ target, formats: Array.from(fields, (field) => batch.formats[field] as number) }, fold.keyBytes.subarray(fold.keyStart(entry), fold.keyEnd(entry)));
-    };
-    const units = unitsOf(fold);
-    const met = units.filter((unit) => unit.some((entry) => letters.names(keyOf(entry))));
+    const units = unitsOf(table);
+    const met = units.filter((unit) => unit.some((entry) => letters.names(entryKey(fold, entry))));
     if (met.length === 0) return undefined;
     const changes = changesOf(table, met);
     delete table.ahead;
@@ -158,7 +154,7 @@ export class OpenLetters {
     for (const mayJoin of [false, true]) {
       const next: number[] = [];
       for (const i of waiting) {
-        const meeting = await this.meet(session, layout.address, changes[i] as KeptChange[]);
+        const meeting = await this.meet(session, layout.target, changes[i] as KeptChange[], layout);
         // What the commit tells of these keys is not what the target has: a refused row may have left one there.
         for (const entry of met[i] as number[]) fold.existed[entry] = 1;
         if (meeting?.ending) {
@@ -175,9 +171,9 @@ export class OpenLetters {
     return units.filter((unit) => !joined.has(unit)).flat();
   }
 
-  /** What open letters mean for changes of a table, which belong together; undefined: nothing. Their groups are locked: a replay that is under way is waited for. */
-  async meet(session: Session, address: string, changes: readonly KeptChange[]): Promise<Meeting | undefined> {
-    const letters = this.#byTable.get(address);
+  /** What open letters mean for changes of a table, which belong together; undefined: nothing. Without a layout they can only join. Their groups are locked: a replay that is under way is waited for. */
+  async meet(session: Session, table: TableName, changes: readonly KeptChange[], layout?: Layout): Promise<Meeting | undefined> {
+    const letters = this.#byTable.get(tableAddress(table));
     if (!letters) return undefined;
     const later = changes.map(keysOf);
     const keys = new Set(later.flatMap(({ key, old }) => [key, old].filter((each) => each !== undefined)));
@@ -187,7 +183,7 @@ export class OpenLetters {
     // Others have been replayed or dropped meanwhile, as a whole.
     for (const id of letters.of(found.filter((root) => !open.has(root)))) letters.remove(id);
     const roots = found.filter((root) => open.has(root));
-    return roots.length === 0 ? undefined : { letters, roots, ending: endingOf(letters, letters.of(roots), later, keys) };
+    return roots.length === 0 ? undefined : { letters, roots, ending: endingOf(letters, letters.of(roots), later, keys, layout) };
   }
 
   /** Deletes rows that the source has moved away or deleted. */
@@ -249,19 +245,30 @@ export class OpenLetters {
   }
 }
 
-/** How changes behind those of letters can be applied; undefined where what is left of the letters has to do with their keys. */
-function endingOf(letters: TableLetters, ids: readonly string[], later: readonly KeyChange[], keys: ReadonlySet<string>): Ending | undefined {
+/**
+ * How changes behind those of letters can be applied; undefined where what is left of the letters has to do with their keys, or with a key of a
+ * letter that would be closed: what is left must find its rows as its first change found them.
+ */
+function endingOf(letters: TableLetters, ids: readonly string[], later: readonly KeyChange[], keys: ReadonlySet<string>, layout: Layout | undefined): Ending | undefined {
+  if (!layout) return undefined;
   const fates = fatesOf([...ids.map((id) => letters.all.get(id) as Known), ...later]);
   const [closed, freed, gone]: [string[], string[], string[]] = [[], [], []];
-  const named = new Set<string>();
+  const settled = new Set(keys);
+  const waiting = new Set<string | undefined>();
   for (const [i, id] of ids.entries()) {
     const { key, old } = letters.all.get(id) as Known;
     const fate = fates[i];
-    if (fate === 'dead' || fate === 'removal') closed.push(id);
-    if (fate === 'removal') gone.push(old as string);
-    if (fate === 'freed') freed.push(id);
-    if (key !== undefined && (fate === 'kept' || fate === 'freed')) named.add(key);
-    if (old !== undefined && fate === 'kept') named.add(old);
+    if (fate === 'dead' || fate === 'removal') {
+      closed.push(id);
+      for (const each of [key, old]) if (each !== undefined) settled.add(each);
+      if (fate === 'removal') gone.push(old as string);
+    } else {
+      const free = fate === 'freed' && keys.has(old as string);
+      if (free) freed.push(id);
+      waiting.add(key).add(free ? undefined : old);
+    }
   }
-  return gone.some((key) => named.has(key) || keys.has(key)) || [...keys].some((key) => named.has(key)) ? undefined : { closed, freed, gone };
+  // Another row may be the same as one that is gone: then nobody knows whose it is now.
+  if (gone.length > 0 && !layout.keySure) return undefined;
+  return gone.some((key) => keys.has(key)) || [...settled].some((key) => waiting.has(key)) ? undefined : { closed, freed, gone };
 }

@@ -16,7 +16,8 @@ export interface ShapeColumn {
   readonly identity: 'always' | 'by default' | 'none';
   /** Whether values can be sent as one array: it has an array type and is none itself. */
   readonly arrayable: boolean;
-  /** Whether values that are `=` are the same in every way: numeric 1.5 = 1.50, 0 = -0 and the like are not, and some types have no `=`. */
+  /** Whether values that are `=` are the same in every way: numeric 1.5 = 1.50, 0 = -0 and the like are not, texts may be
+   * equal under their collation, and some types have no `=`. */
   readonly comparable: boolean;
 }
 
@@ -44,8 +45,9 @@ select json_build_object(
          select b.oid, b.typbasetype from d join pg_catalog.pg_type b on b.oid = d.typbasetype) select oid::int8 from d where typbasetype = 0),
       'typeSchema', n.nspname, 'typeName', t.typname, 'typeText', pg_catalog.format_type(t.oid, -1), 'generated', a.attgenerated <> '',
       'identity', case a.attidentity when 'a' then 'always' when 'd' then 'by default' else 'none' end,
-      'arrayable', t.typarray <> 0 and t.typcategory <> 'A', 'comparable', t.typtype = 'e'
-         or n.nspname = 'pg_catalog' and t.typname in ('bool', 'int2', 'int4', 'int8', 'oid', 'text', 'varchar', 'bytea', 'uuid', 'date', 'time', 'timestamp', 'timestamptz')) order by a.attnum)
+      'arrayable', t.typarray <> 0 and t.typcategory <> 'A', 'comparable', (t.typtype = 'e'
+         or n.nspname = 'pg_catalog' and t.typname in ('bool', 'int2', 'int4', 'int8', 'oid', 'text', 'varchar', 'bytea', 'uuid', 'date', 'time', 'timestamp', 'timestamptz'))
+         and coalesce((select l.collisdeterministic from pg_catalog.pg_collation l where l.oid = a.attcollation), true)) order by a.attnum)
     from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid join pg_catalog.pg_namespace n on n.oid = t.typnamespace
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
   'uniques', coalesce((select json_agg(json_build_object('immediate', i.indimmediate, 'columns',

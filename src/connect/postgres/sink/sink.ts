@@ -1,6 +1,6 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
-import { parseLsn, type Position, quoteTable, type SourceIdentity, tableAddress, type TableName } from '../../../data/index.ts';
+import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
 import type { Committed, ConsumerPosition, Load, LoadedTable, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
@@ -264,7 +264,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       const entries = rest ?? [...Array(fold.count).keys()];
       if (mode === 'isolate') {
         const allowed = rest && new Set(rest);
-        const units = unitsOf(fold).filter((unit) => !allowed || unit.every((entry) => allowed.has(entry)));
+        const units = unitsOf(table).filter((unit) => !allowed || unit.every((entry) => allowed.has(entry)));
         const refused = await isolate(session, table, units);
         const changes = changesOf(table, refused.map((each) => each.entries));
         for (const [i, { error }] of refused.entries()) await keep(changes[i] as KeptChange[], error);
@@ -284,7 +284,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     for (const row of segment.ordered) await this.#sendRow(session, row, mode, keep);
     for (const change of segment.rejects) {
       // Whatever it would have become, it comes behind the letters of its key.
-      const meeting = await this.#letters.meet(session, tableAddress(change.target), [change]);
+      const meeting = await this.#letters.meet(session, change.target, [change]);
       await keep([change], change.error, meeting && this.#letters.join(session, meeting));
     }
     if (segment.truncate) this.#letters.truncated(session, this.#options.consumer, segment.truncate.targets);
@@ -296,7 +296,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   async #sendRow(session: Session, row: OrderedRow, mode: Mode, keep: (changes: readonly KeptChange[], error: Letter['error'], joins?: string) => Promise<void>): Promise<void> {
     const { layout } = row;
     const change = changeOf(row.write, row.row);
-    const meeting = layout.key.length === 0 ? undefined : await this.#letters.meet(session, tableAddress(layout.target), [change]);
+    const meeting = layout.key.length === 0 ? undefined : await this.#letters.meet(session, layout.target, [change], layout);
     if (meeting && !meeting.ending) return keep([change], rowMissing(layout.address), this.#letters.join(session, meeting));
     const clear = (): void => {
       if (!meeting?.ending) return;
