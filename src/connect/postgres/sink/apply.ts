@@ -1,12 +1,12 @@
 // Sends what a fold holds to the target, in one pipelined flush: deletes, updates of partial rows, upserts, inserts.
 import { type ByteWriter, ByteWriter as Writer, crashPoint } from '../../../base/index.ts';
 import { locateFields, UNCHANGED_FIELD } from '../../../data/index.ts';
-import type { Fold } from './fold.ts';
-import { State } from './fold.ts';
+import { type Fold, State } from './fold.ts';
+import { nearKeyOrder } from './key-order.ts';
 import type { Layout, LayoutColumn } from './layout.ts';
 import { CopyStream, keyArrays, rowArrays, writeKeys, writeRows } from './rows.ts';
 import type { Sent, Session } from './session.ts';
-import { allColumns, arrayRelation, completeSql, copyTarget, deleteSql, insertSql, overwriteSql, updateSql, upsertSql } from './statements.ts';
+import { allColumns, arrayRelation, completeSql, copyTarget, deleteOneKeySql, deleteSql, insertSql, overwriteSql, updateSql, upsertSql } from './statements.ts';
 
 /**
  * Above this many rows a COPY beats arrays. Measured on PostgreSQL 18 over loopback, 10 columns with jsonb, ms a commit of half inserts and half
@@ -28,10 +28,10 @@ export interface Table {
 }
 
 interface Work {
-  readonly deletes: number[];
-  readonly updates: Map<string, number[]>;
-  readonly upserts: number[];
-  readonly inserts: number[];
+  readonly deletes: readonly number[];
+  readonly updates: ReadonlyMap<string, readonly number[]>;
+  readonly upserts: readonly number[];
+  readonly inserts: readonly number[];
 }
 
 /** Entries whose missing values must be read from the target before anything of the table is deleted. */
@@ -99,28 +99,28 @@ function fillIn(fold: Fold, layout: Layout, entry: number, old: Buffer, oldStart
 }
 
 function sort({ fold, layout }: Table, mode: Mode, entries: readonly number[]): Work {
-  const work: Work = { deletes: [], updates: new Map(), upserts: [], inserts: [] };
+  const deletes: number[] = [];
+  const updates = new Map<string, number[]>();
+  const upserts: number[] = [];
+  const inserts: number[] = [];
   const replaces = layout.key.length > 0 && (mode === 'safe' || layout.path === 'replace');
   for (const entry of entries) {
     const state = fold.state[entry];
     if (state === State.partial) {
       const mask = fold.mask(entry);
-      const group = work.updates.get(mask);
+      const group = updates.get(mask);
       if (group) group.push(entry);
-      else work.updates.set(mask, [entry]);
-    } else if (state === State.gone) work.deletes.push(entry);
+      else updates.set(mask, [entry]);
+    } else if (state === State.gone) deletes.push(entry);
     else if (replaces) {
-      if (mode === 'safe' || fold.existed[entry] === 1) work.deletes.push(entry);
-      work.inserts.push(entry);
-    } else if (fold.existed[entry] === 1) work.upserts.push(entry);
-    else work.inserts.push(entry);
+      if (mode === 'safe' || fold.existed[entry] === 1) deletes.push(entry);
+      inserts.push(entry);
+    } else if (fold.existed[entry] === 1) upserts.push(entry);
+    else inserts.push(entry);
   }
-  if (layout.rewrites && work.upserts.length > arrayRowsMax) {
-    // In the order in which they came, so that rows that lie together are sent together.
-    const rewritten = entries.filter((entry) => fold.state[entry] === State.full);
-    return { ...work, deletes: [...work.deletes, ...work.upserts], upserts: [], inserts: rewritten };
-  }
-  return work;
+  if (!layout.rewrites || upserts.length <= arrayRowsMax) return { deletes: nearKeyOrder(fold, deletes), updates, upserts: nearKeyOrder(fold, upserts), inserts };
+  const rewritten = entries.filter((entry) => fold.state[entry] === State.full);
+  return { deletes: nearKeyOrder(fold, [...deletes, ...upserts]), updates, upserts: [], inserts: nearKeyOrder(fold, rewritten) };
 }
 
 /** Makes the COPY streams of a table's entries before they can be sent. Partial rows are left: their values may have to be read first. */
@@ -148,9 +148,10 @@ export function send(session: Session, table: Table, mode: Mode, entries: readon
   if (scans) session.tell('other', 'set enable_hashjoin = on');
   if (work.deletes.length > 0) {
     const sent: Omit<Sent, 'promise'> = { what: 'rows', layout, entries: work.deletes };
-    if (work.deletes.length <= arrayRowsMax && layout.key.every((i) => layout.columns[i]?.arrayable)) {
+    if (layout.key.every((i) => layout.columns[i]?.arrayable)) {
       const params = keyArrays(fold, layout, work.deletes);
-      session.track({ ...sent, promise: session.execute(deleteSql(layout, arrayRelation(layout, layout.key)), params, arrayTypes(params)) });
+      const sql = layout.key.length === 1 && layout.keyIndexed ? deleteOneKeySql(layout) : deleteSql(layout, arrayRelation(layout, layout.key));
+      session.track({ ...sent, promise: session.execute(sql, params, arrayTypes(params)) });
     } else {
       const stage = session.stage(layout, layout.key.map((i) => `c${i}`), (emit) => writeKeys(fold, work.deletes, emit), sent);
       session.track({ ...sent, promise: session.execute(deleteSql(layout, `${stage} s`), []) });

@@ -23,6 +23,12 @@ export const arrayRelation = (layout: Layout, columns: readonly number[]): strin
 
 export const deleteSql = (layout: Layout, from: string): string => `delete from ${layout.table} t using ${from} where ${sameKey(layout)}`;
 
+/** By an indexed key of one column: the index takes the array as a whole, without a join (10.4 against 12.4 µs a change with a staged relation). */
+export function deleteOneKeySql(layout: Layout): string {
+  const { name, stageText, typeText } = at(layout, layout.key[0] as number);
+  return `delete from ${layout.table} t where t.${name} = any ($1::${stageText}[]${stageText === typeText ? '' : `::${typeText}[]`})`;
+}
+
 export const insertSql = (layout: Layout, from: string): string => {
   const columns = allColumns(layout);
   return `insert into ${layout.table} (${names(layout, columns)}) overriding system value select ${columns.map((i) => value(layout, i)).join(', ')} from ${from}`;
