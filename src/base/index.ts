@@ -1,7 +1,7 @@
 // base: errors, assertions, clock, chance, bytes, logs, metrics. No domain, no I/O beyond stderr.
 export { assert } from './assert.ts';
 export { Backoff } from './backoff.ts';
-export { ByteReader, ByteWriter, lengthened, readI64, readU64 } from './bytes.ts';
+export { ByteReader, ByteWriter, copyBytes, lengthened, readI64, readU64 } from './bytes.ts';
 export { catalogue, type CatalogueEntry, type ErrorCode } from './catalogue.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { crashPoint, crashPoints } from './crash-point.ts';

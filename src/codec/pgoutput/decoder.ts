@@ -1,6 +1,6 @@
 // PostgreSQL's logical replication messages (plugin pgoutput, protocol version 1, text or binary values) → runs.
 // Format: PostgreSQL documentation, "Logical Replication Message Formats". A binary tuple becomes our tuple by leaving out one byte a field.
-import { ByteReader, type ByteWriter, MillraceError, readI64, readU64 } from '../../base/index.ts';
+import { ByteReader, type ByteWriter, copyBytes, MillraceError, readI64, readU64 } from '../../base/index.ts';
 import { asPosition, type BatchBuilder, Before, Format, Op, type Relation, type RunBuilder } from '../../data/index.ts';
 
 /** A Relation message as it came. Types are OIDs that the source's catalog resolves. */
@@ -36,12 +36,12 @@ export class PgoutputDecoder {
   }
 
   /**
-   * Decodes the message that stands in `message` from `from` to the end. A Relation message is returned, for the caller to resolve and
-   * `define`; all others go into the runs.
+   * Decodes the message that stands in `message` from `from` to `end`. A Relation message is returned, for the caller to resolve and
+   * `define`; all others go into the runs. The bytes may be overwritten afterwards.
    */
-  decode(message: Buffer, from = 0): RelationMessage | undefined {
+  decode(message: Buffer, from = 0, end = message.length): RelationMessage | undefined {
     try {
-      return this.#decode(message, from);
+      return this.#decode(message, from, end);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new MillraceError('PROTOCOL_VIOLATION', `malformed logical replication message "${String.fromCharCode(message[from] ?? 0)}"`, {
@@ -50,35 +50,37 @@ export class PgoutputDecoder {
     }
   }
 
-  #decode(message: Buffer, from: number): RelationMessage | undefined {
+  #decode(message: Buffer, from: number, end: number): RelationMessage | undefined {
     const type = message[from];
     if (type === I) {
       const builder = this.#runs.batch(this.#relation(message.readUInt32BE(from + 1)));
       expectKind(message, from + 5, N as number);
-      const at = this.#tuple(message, from + 6, builder, builder.after, false);
-      expectEnd(message, at);
+      expectEnd(this.#tuple(message, from + 6, end, builder, builder.after, false), end);
       builder.add(Op.insert, this.#runs.nextSeq(), Before.none, false);
       this.#runs.rowAdded();
-    } else if (type === U) this.#update(message, from);
+    } else if (type === U) this.#update(message, from, end);
     else if (type === D) {
       const builder = this.#runs.batch(this.#relation(message.readUInt32BE(from + 1)));
       const kind = message[from + 5];
       if (kind !== K && kind !== O) throw new RangeError('a delete without its old row');
-      expectEnd(message, this.#tuple(message, from + 6, builder, builder.before, false));
+      expectEnd(this.#tuple(message, from + 6, end, builder, builder.before, false), end);
       builder.add(Op.delete, this.#runs.nextSeq(), kind === O ? Before.full : Before.key, false);
       this.#runs.rowAdded();
     } else if (type === B) {
       if (this.#runs.inTransaction) throw new RangeError('a transaction begins inside another');
+      expectEnd(from + 21, end);
       this.#runs.begin(message.readUInt32BE(from + 17), asPosition(readU64(message, from + 1)), readI64(message, from + 9) + EPOCH_2000_US);
     } else if (type === C) {
       if (!this.#runs.inTransaction) throw new RangeError('a commit without its beginning');
+      expectEnd(from + 26, end);
       this.#runs.commit(asPosition(readU64(message, from + 10)));
-    } else if (type === R) return readRelation(message, from);
+    } else if (type === R) return readRelation(message.subarray(from, end));
     else if (type === T) {
-      const count = message.readInt32BE(from + 1);
-      const options = message.readUInt8(from + 5);
+      const reader = new ByteReader(message.subarray(from + 1, end));
+      const count = reader.i32();
+      const options = reader.u8();
       const relations: Relation[] = [];
-      for (let i = 0; i < count; i++) relations.push(this.#relation(message.readUInt32BE(from + 6 + i * 4)));
+      for (let i = 0; i < count; i++) relations.push(this.#relation(reader.u32()));
       this.#inTransaction();
       this.#runs.truncate({ relations, cascade: (options & 1) !== 0, restartIdentity: (options & 2) !== 0 });
     }
@@ -97,14 +99,14 @@ export class PgoutputDecoder {
     if (!this.#runs.inTransaction) throw new RangeError('a change outside of a transaction');
   }
 
-  #update(message: Buffer, from: number): void {
+  #update(message: Buffer, from: number, end: number): void {
     const builder = this.#runs.batch(this.#relation(message.readUInt32BE(from + 1)));
     const kind = message[from + 5];
     let before: Before = Before.none;
     let at = from + 5;
     const oldFrom = builder.before.length;
     if (kind === K || kind === O) {
-      at = this.#tuple(message, from + 6, builder, builder.before, false);
+      at = this.#tuple(message, from + 6, end, builder, builder.before, false);
       before = kind === O ? Before.full : Before.key;
     }
     expectKind(message, at, N as number);
@@ -112,24 +114,23 @@ export class PgoutputDecoder {
     if (before === Before.full) {
       // The old row has what the new one leaves out as unchanged.
       this.#locateOld(builder.before.view(oldFrom), oldFrom, builder.relation.columns.length);
-      expectEnd(message, this.#tuple(message, start, builder, builder.after, true));
+      expectEnd(this.#tuple(message, start, end, builder, builder.after, true), end);
       builder.add(Op.update, this.#runs.nextSeq(), before, false);
     } else {
       const partial = hasUnchanged(message, start);
-      expectEnd(message, this.#tuple(message, start, builder, builder.after, false));
+      expectEnd(this.#tuple(message, start, end, builder, builder.after, false), end);
       builder.add(Op.update, this.#runs.nextSeq(), before, partial);
     }
     this.#runs.rowAdded();
   }
 
   /** Copies a TupleData into `out` as our tuple; with `fill`, unchanged fields come from the old row. Returns where the message goes on. */
-  #tuple(message: Buffer, start: number, builder: BatchBuilder, out: ByteWriter, fill: boolean): number {
+  #tuple(message: Buffer, start: number, end: number, builder: BatchBuilder, out: ByteWriter, fill: boolean): number {
     const { formats, relation } = builder;
     let seen = this.#seen.get(builder);
     if (!seen) this.#seen.set(builder, (seen = new Uint8Array(formats.length)));
     const count = message.readUInt16BE(start);
     if (count !== relation.columns.length) throw new RangeError(`a row of ${count} fields for ${relation.columns.length} columns`);
-    const end = message.length;
     // An upper bound for everything but filled fields, so that the loop below writes without checks.
     out.reserve(end - start + count * 4);
     let target = out.buffer;
@@ -149,12 +150,9 @@ export class PgoutputDecoder {
         const length = message.readInt32BE(at);
         const next = at + 4 + length;
         if (length < 0 || next > end) throw new RangeError('row is cut off');
-        if (length < 20) while (at < next) target[to++] = message[at++] as number;
-        else {
-          target.set(message.subarray(at, next), to);
-          to += length + 4;
-          at = next;
-        }
+        copyBytes(target, to, message, at, next);
+        to += length + 4;
+        at = next;
       } else if (kind === nullKind) {
         target[to] = target[to + 1] = target[to + 2] = target[to + 3] = 255;
         to += 4;
@@ -205,12 +203,12 @@ function expectKind(message: Buffer, at: number, kind: number): void {
   if (message[at] !== kind) throw new RangeError(`expected ${String.fromCharCode(kind)} at byte ${at}`);
 }
 
-function expectEnd(message: Buffer, at: number): void {
-  if (at !== message.length) throw new RangeError(`${message.length - at} bytes after the row`);
+function expectEnd(at: number, end: number): void {
+  if (at !== end) throw new RangeError(`the message ends ${end - at} bytes behind its contents`);
 }
 
-function readRelation(message: Buffer, from: number): RelationMessage {
-  const reader = new ByteReader(message, from + 1);
+function readRelation(message: Buffer): RelationMessage {
+  const reader = new ByteReader(message, 1);
   const oid = reader.u32();
   // An empty namespace means pg_catalog.
   const schema = reader.cstring() || 'pg_catalog';

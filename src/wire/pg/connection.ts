@@ -10,7 +10,7 @@ import { md5Answer, Scram } from './auth.ts';
 import { describePgError, PgError, readErrorFields } from './errors.ts';
 import { MessageReader } from './framing.ts';
 import { code, M, type Request, type Result, StatementRequest } from './request.ts';
-import { openSocket } from './socket.ts';
+import { type OpenSocket, openSocket } from './socket.ts';
 import { type ConnectOptions, displayTarget } from './url.ts';
 
 /** The number of rows in a command tag. */
@@ -18,6 +18,8 @@ export const tagCount = (tag: string): number => Number(/(\d+)$/.exec(tag)?.[1] 
 
 /** As much goes out at once, whether the turn is over or not. */
 const flushBytes = 1 << 16;
+/** A COPY … TO STDOUT is read ahead about as far. */
+const copyOutBytes = 1 << 20;
 
 export interface CopyIn {
   write(bytes: Buffer): void;
@@ -50,14 +52,14 @@ export class PgConnection {
   #broken: MillraceError | undefined;
   readonly #prepared = new Set<string>();
 
-  private constructor(socket: Socket, options: ConnectOptions) {
+  private constructor({ socket, receive }: OpenSocket, options: ConnectOptions) {
     this.#socket = socket;
     this.options = options;
-    const reader = new MessageReader((type, body) => this.#message(type, body));
-    socket.on('data', (chunk: Buffer) => {
-      this.bytesIn += chunk.length;
+    const reader = new MessageReader((type, bytes, from, to) => this.#message(type, bytes, from, to));
+    receive((bytes, size) => {
+      this.bytesIn += size;
       try {
-        reader.feed(chunk);
+        reader.feed(bytes, size);
       } catch (error) {
         this.#break(error instanceof MillraceError ? error : new MillraceError('PROTOCOL_VIOLATION', String(error), { where: this.where, cause: error }));
       }
@@ -179,8 +181,7 @@ export class PgConnection {
 
   /** COPY … TO STDOUT: the CopyData bodies, with backpressure. Ending the loop early breaks the connection. */
   async *copyOut(sql: string): AsyncGenerator<Buffer, void, undefined> {
-    const queue: Buffer[] = [];
-    let bytes = 0;
+    const queue = new ByteWriter(1 << 16);
     let state = 'running' as 'running' | 'done';
     let failure: Error | undefined;
     let wake: (() => void) | undefined;
@@ -190,10 +191,9 @@ export class PgConnection {
       wake?.();
     };
     const statement = new StatementRequest(() => end(), end);
-    statement.onCopyData = (body) => {
-      queue.push(body);
-      bytes += body.length;
-      if (bytes > 1 << 20) this.#socket.pause();
+    statement.copyData = (bytes, from, to) => {
+      queue.bytes(bytes, from, to);
+      if (queue.length > copyOutBytes) this.#socket.pause();
       wake?.();
     };
     this.#send(statement);
@@ -201,9 +201,7 @@ export class PgConnection {
     try {
       for (;;) {
         while (queue.length > 0) {
-          const batch = queue.length === 1 ? (queue[0] as Buffer) : Buffer.concat(queue);
-          queue.length = 0;
-          bytes = 0;
+          const batch = queue.take();
           this.#socket.resume();
           yield batch;
         }
@@ -216,8 +214,11 @@ export class PgConnection {
     if (failure) throw failure;
   }
 
-  /** Starts a replication stream; `onData` gets each CopyData body. Resolves once the server has switched to COPY BOTH. */
-  copyBoth(sql: string, onData: (body: Buffer) => void): Promise<CopyBoth> {
+  /**
+   * Starts a replication stream; `onData` gets each CopyData body, in `bytes` from `from` to `to`, which hold during the call only. Resolves
+   * once the server has switched to COPY BOTH.
+   */
+  copyBoth(sql: string, onData: (bytes: Buffer, from: number, to: number) => void): Promise<CopyBoth> {
     return new Promise((resolve, reject) => {
       let started = false;
       let finish: () => void;
@@ -225,7 +226,7 @@ export class PgConnection {
       const ended = new Promise<void>((ok, bad) => ([finish, fail] = [ok, bad]));
       ended.catch(() => undefined);
       const statement = new StatementRequest(() => finish(), (error) => (started ? fail(error) : reject(error)));
-      statement.onCopyData = onData;
+      statement.copyData = onData;
       statement.onCopyBoth = () => {
         started = true;
         resolve({
@@ -298,8 +299,13 @@ export class PgConnection {
     setImmediate(() => this.flush());
   }
 
-  #message(type: number, body: Buffer): void {
+  #message(type: number, bytes: Buffer, from: number, to: number): void {
     if (this.#broken) return;
+    if (type === M.copyData) {
+      this.#requests[0]?.copyData?.(bytes, from, to);
+      return;
+    }
+    const body = bytes.subarray(from, to);
     if (type === M.parameterStatus) {
       const reader = new ByteReader(body);
       this.parameters.set(reader.cstring(), reader.cstring());

@@ -4,38 +4,40 @@ import { MillraceError } from '../../base/index.ts';
 const bodyBytesMax = 0x7fffffff - 5;
 
 /**
- * Feed it chunks; it calls `onMessage(type, body)` for each whole message. A body is a slice of the chunk (valid for good, never reused by
- * Node) unless the message spans chunks; then its bytes are gathered once.
+ * Feed it chunks; it calls `onMessage(type, bytes, from, to)` for each whole message, whose body stands in `bytes` from `from` to `to`. The
+ * bytes are those of the chunk, unless the message spans chunks: then they are gathered once. Either way they hold only during the call, since
+ * the socket reads into the same memory again.
  */
 export class MessageReader {
-  readonly #onMessage: (type: number, body: Buffer) => void;
+  readonly #onMessage: (type: number, bytes: Buffer, from: number, to: number) => void;
   readonly #head = Buffer.alloc(5);
   #headBytes = 0;
   #body: Buffer | undefined;
   #bodyBytes = 0;
 
-  constructor(onMessage: (type: number, body: Buffer) => void) {
+  constructor(onMessage: (type: number, bytes: Buffer, from: number, to: number) => void) {
     this.#onMessage = onMessage;
   }
 
-  feed(chunk: Buffer): void {
+  /** The first `size` bytes of `chunk` are what came. */
+  feed(chunk: Buffer, size = chunk.length): void {
     let at = 0;
-    while (at < chunk.length) {
+    while (at < size) {
       if (this.#body) {
-        const count = Math.min(this.#body.length - this.#bodyBytes, chunk.length - at);
+        const count = Math.min(this.#body.length - this.#bodyBytes, size - at);
         chunk.copy(this.#body, this.#bodyBytes, at, at + count);
         this.#bodyBytes += count;
         at += count;
         if (this.#bodyBytes === this.#body.length) {
           const body = this.#body;
           this.#body = undefined;
-          this.#onMessage(this.#head[0] as number, body);
+          this.#onMessage(this.#head[0] as number, body, 0, body.length);
         }
-      } else if (this.#headBytes === 0 && chunk.length - at >= 5) {
+      } else if (this.#headBytes === 0 && size - at >= 5) {
         const length = bodyLength(chunk, at);
         const end = at + 5 + length;
-        if (end <= chunk.length) {
-          this.#onMessage(chunk[at] as number, chunk.subarray(at + 5, end));
+        if (end <= size) {
+          this.#onMessage(chunk[at] as number, chunk, at + 5, end);
           at = end;
         } else {
           this.#head[0] = chunk[at] as number;
@@ -47,7 +49,7 @@ export class MessageReader {
         if (this.#headBytes === 5) {
           this.#headBytes = 0;
           const length = bodyLength(this.#head, 0);
-          if (length === 0) this.#onMessage(this.#head[0] as number, Buffer.alloc(0));
+          if (length === 0) this.#onMessage(this.#head[0] as number, this.#head, 5, 5);
           else this.#begin(length);
         }
       }

@@ -20,7 +20,10 @@ export interface Result {
 
 /** A statement on its way: receives the server's messages up to ReadyForQuery. */
 export interface Request {
+  /** `body` holds during the call only. */
   message(type: number, body: Buffer): void;
+  /** CopyData: its body stands in `bytes` from `from` to `to`, during the call only. */
+  readonly copyData?: ((bytes: Buffer, from: number, to: number) => void) | undefined;
   /** ReadyForQuery: everything was answered. */
   done(): void;
   fail(error: Error): void;
@@ -28,7 +31,7 @@ export interface Request {
 
 /** Gathers the results of a simple query or one extended statement. */
 export class StatementRequest implements Request {
-  onCopyData: ((body: Buffer) => void) | undefined;
+  copyData: ((bytes: Buffer, from: number, to: number) => void) | undefined;
   onCopyBoth: (() => void) | undefined;
   readonly #resolve: (results: Result[]) => void;
   readonly #reject: (error: Error) => void;
@@ -43,8 +46,7 @@ export class StatementRequest implements Request {
   }
 
   message(type: number, body: Buffer): void {
-    if (type === M.copyData) this.onCopyData?.(body);
-    else if (type === M.dataRow) this.#rows.push(readRow(body));
+    if (type === M.dataRow) this.#rows.push(readRow(body));
     else if (type === M.rowDescription) this.#columns = readColumns(body);
     else if (type === M.complete) {
       this.#results.push({ tag: body.toString('utf8', 0, body.length - 1), columns: this.#columns, rows: this.#rows });
@@ -70,7 +72,7 @@ function readRow(body: Buffer): (Buffer | null)[] {
   const row: (Buffer | null)[] = [];
   for (let left = reader.i16(); left > 0; left--) {
     const length = reader.i32();
-    row.push(length < 0 ? null : reader.take(length));
+    row.push(length < 0 ? null : Buffer.from(reader.take(length)));
   }
   return row;
 }

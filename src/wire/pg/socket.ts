@@ -10,16 +10,32 @@ const brokenOff = /^(ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/;
 
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
+/** What came: the first `size` bytes of `bytes`, which are overwritten by what comes next. */
+export type Receive = (bytes: Buffer, size: number) => void;
+
+export interface OpenSocket {
+  readonly socket: Socket;
+  /** From now on gives out what comes. */
+  receive(to: Receive): void;
+}
+
+/** A socket reads into the same memory again and again, so that a busy one makes no garbage. */
+const readBytes = 1 << 16;
+
 /** Opens the connection and, as sslmode asks, encrypts it. */
-export async function openSocket(options: ConnectOptions): Promise<Socket> {
-  const socket = await openTcp(options);
-  if (options.sslMode === 'disable') return socket;
+export async function openSocket(options: ConnectOptions): Promise<OpenSocket> {
+  const open = await openTcp(options);
+  if (options.sslMode === 'disable') return open;
+  const { socket } = open;
   // A server that is stopped, or something between that swallows what is sent, takes the connection but never answers.
   const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${options.connectTimeoutMs / 1000} s`)), options.connectTimeoutMs);
   try {
-    const answer = await askForTls(socket, options);
-    if (answer === 'S') return await encrypt(socket, options);
-    if (options.sslMode === 'prefer') return socket;
+    const answer = await askForTls(open, options);
+    if (answer === 'S') {
+      const secure = await encrypt(socket, options);
+      return { socket: secure, receive: (to) => void secure.on('data', (chunk: Buffer) => to(chunk, chunk.length)) };
+    }
+    if (options.sslMode === 'prefer') return open;
     socket.destroy();
     throw new MillraceError('TLS_FAILED', 'the server does not offer TLS', { where: displayTarget(options), hint: 'turn ssl on at the server, or use sslmode=prefer' });
   } finally {
@@ -27,9 +43,19 @@ export async function openSocket(options: ConnectOptions): Promise<Socket> {
   }
 }
 
-function openTcp(options: ConnectOptions): Promise<Socket> {
+function openTcp(options: ConnectOptions): Promise<OpenSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connectTcp({ host: options.host, port: options.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 });
+    let receiver: Receive = () => undefined;
+    const socket = connectTcp({
+      host: options.host, port: options.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(readBytes),
+        callback: (size, bytes) => {
+          receiver(bytes as Buffer, size);
+          return true;
+        },
+      },
+    });
     const fail = (message: string, cause?: unknown): void => {
       socket.destroy();
       reject(new MillraceError('CONNECT_FAILED', message, { where: displayTarget(options), cause }));
@@ -43,23 +69,24 @@ function openTcp(options: ConnectOptions): Promise<Socket> {
     socket.once('connect', () => {
       clearTimeout(timer);
       socket.off('error', onError);
-      resolve(socket);
+      resolve({ socket, receive: (to) => void (receiver = to) });
     });
   });
 }
 
-function askForTls(socket: Socket, options: ConnectOptions): Promise<string> {
+function askForTls({ socket, receive }: OpenSocket, options: ConnectOptions): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (error?: unknown): void =>
       reject(new MillraceError('CONNECT_FAILED', error instanceof Error ? error.message : 'the server closed the connection', { where: displayTarget(options) }));
     socket.once('error', fail);
     socket.once('close', fail);
-    socket.once('readable', () => {
+    receive((bytes, size) => {
       socket.off('error', fail);
       socket.off('close', fail);
-      const byte = socket.read(1) as Buffer | null;
-      if (byte === null) fail();
-      else resolve(String.fromCharCode(byte[0] as number));
+      receive(() => undefined);
+      // Whatever comes with the answer was not sent by the server that is to be trusted (CVE-2021-23222).
+      if (size === 1) resolve(String.fromCharCode(bytes[0] as number));
+      else fail(new Error('the answer to the request for TLS came with other data'));
     });
     socket.write(sslRequest);
   });

@@ -45,7 +45,7 @@ export async function followStream(connection: PgConnection, options: StreamOpti
   const timer = setInterval(() => stream.tick(), statusEveryMs);
   try {
     if (signal.aborted) return;
-    const copy = await Promise.race([connection.copyBoth(sql, (body) => stream.receive(body)), stream.failed]);
+    const copy = await Promise.race([connection.copyBoth(sql, (bytes, from, to) => stream.receive(bytes, from, to)), stream.failed]);
     stream.start(copy);
     await Promise.race([copy.ended, stream.failed]);
   } catch (error) {
@@ -75,6 +75,8 @@ class Stream {
   #emittedAtMs = 0;
   /** A part of a transaction went out: that too waits for room. */
   #parted = false;
+  /** Something came since the last tick; and when that was so. */
+  #heard = false;
   #heardMs: number;
   readonly #where: string;
   #position: Position;
@@ -108,18 +110,26 @@ class Stream {
   tick(): void {
     const nowMs = this.#options.clock.monotonic();
     // While it is held back nothing is read, so nothing can be heard.
-    if (this.#blocked) this.#heardMs = nowMs;
+    if (this.#blocked || this.#heard) this.#heardMs = nowMs;
+    this.#heard = false;
     if (nowMs - this.#heardMs > silenceMsMax) {
       this.#fail(new MillraceError('CONNECTION_LOST', `the server has not answered for ${silenceMsMax / 1000} s`, { where: this.#where }));
     }
     this.sendStatus(true);
   }
 
-  receive(body: Buffer): void {
+  /** A message, in `bytes` from `from` to `to`; they hold during the call only. */
+  receive(bytes: Buffer, from: number, to: number): void {
     if (this.#ended) return;
-    this.#heardMs = this.#options.clock.monotonic();
-    if (this.#blocked) this.#waiting.push(body);
-    else this.#guard(() => this.#handle(body));
+    this.#heard = true;
+    if (this.#blocked) this.#waiting.push(Buffer.from(bytes.subarray(from, to)));
+    else {
+      try {
+        this.#handle(bytes, from, to);
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
   }
 
   #guard(work: () => void): void {
@@ -130,22 +140,27 @@ class Stream {
     }
   }
 
-  #handle(body: Buffer): void {
-    const kind = body[0];
+  #handle(bytes: Buffer, from: number, to: number): void {
+    const kind = bytes[from];
     if (kind === XLOG_DATA) {
-      const message = this.#decoder.decode(body, 25);
+      const message = this.#decoder.decode(bytes, from + 25, to);
       if (message) {
         const relation = this.#options.relation(message);
         if (relation instanceof Promise) this.#block(relation.then((resolved) => this.#decoder.define(resolved)));
         else this.#decoder.define(relation);
-      } else this.#afterMessage(body);
+      } else this.#afterMessage(bytes, from);
     } else if (kind === KEEPALIVE) {
-      this.#moveOn(asLsn(body.readBigUInt64BE(1)));
-      if (body[17] === 1) this.sendStatus(false);
+      this.#moveOn(asLsn(bytes.readBigUInt64BE(from + 1)));
+      if (bytes[from + 17] === 1) this.sendStatus(false);
     }
   }
 
-  #afterMessage(body: Buffer): void {
+  #handleWaiting(message: Buffer): void {
+    this.#handle(message, 0, message.length);
+  }
+
+  /** @param sent Where the message begins that was handled: its head has the time at which it was sent. */
+  #afterMessage(bytes: Buffer, sent: number): void {
     if (this.#runs.inTransaction) {
       if (this.#parted) this.#waitForRoom();
       return;
@@ -153,7 +168,7 @@ class Stream {
     if (this.#due || this.#runs.bytes > runBytesMax) this.#emit();
     else if (!this.#flush) {
       // Both times are the server's, so that its clock need not be right.
-      const ageUs = readI64(body, 17) + epoch2000Us - this.#runs.committedUs;
+      const ageUs = readI64(bytes, sent + 17) + epoch2000Us - this.#runs.committedUs;
       this.#emitSoon(lingerMs(Number(ageUs) / 1000));
     }
   }
@@ -230,7 +245,7 @@ class Stream {
         this.#blocked = false;
         this.#guard(() => {
           let next = 0;
-          while (next < this.#waiting.length && !this.#blocked) this.#handle(this.#waiting[next++] as Buffer);
+          while (next < this.#waiting.length && !this.#blocked) this.#handleWaiting(this.#waiting[next++] as Buffer);
           this.#waiting.splice(0, next);
         });
         if (!this.#blocked) this.#copy?.resume();
