@@ -1,7 +1,7 @@
 // A TCP or TLS socket to a PostgreSQL server, up to the point where the startup message can be sent.
 import { readFileSync } from 'node:fs';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { checkServerIdentity, connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { MillraceError } from '../../base/index.ts';
 import { type ConnectOptions, displayTarget } from './url.ts';
 
@@ -101,7 +101,8 @@ function encrypt(socket: Socket, options: ConnectOptions): Promise<Socket> {
     ...(options.sslRootCert ? { ca: readFileSync(options.sslRootCert) } : {}),
     ...(options.sslCert ? { cert: readFileSync(options.sslCert) } : {}),
     ...(options.sslKey ? { key: readFileSync(options.sslKey) } : {}),
-    ...(options.sslMode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
+    // Node would compare the certificate with "localhost" where the host is an address.
+    checkServerIdentity: (_, certificate) => (options.sslMode === 'verify-full' ? checkServerIdentity(options.host, certificate) : undefined),
   };
   return new Promise((resolve, reject) => {
     const secure = connectTls(tls);
