@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { type Cluster, startCluster } from '../../../cli/demo/cluster.ts';
 import { asPosition } from '../../../data/index.ts';
 import type { TableStep } from '../../../flow/index.ts';
-import { parsePgUrl } from '../../../wire/index.ts';
+import { parsePgUrl, PgConnection } from '../../../wire/index.ts';
 import { makeBatch, rowsStep, targetOf, testRelation, unchanged } from '../../../../test/support/batches.ts';
 import { sinkBench, type SinkBench } from '../../../../test/support/sink-bench.ts';
 import { dropLetter, listLetters, replayLetter, showLetter } from '../../index.ts';
@@ -49,6 +49,35 @@ test('a later whole row supersedes a letter, a partial one joins it; replay appl
   assert.equal((await showLetter(connect, 'replica', '4')).state, 'replayed');
   await bench.commit(rowsStep(makeBatch(people, [{ update: ['2', 'on', unchanged] }])));
   assert.deepEqual(await bench.rows('select name from people where id = 2'), ['on']);
+  await bench.close();
+});
+
+test('replay and replica wait for each other: what has joined meanwhile is replayed too, and what was replayed meanwhile is no reason to wait', async () => {
+  const bench = await sinkBench(cluster, ddl);
+  const connect = await connectOf(bench);
+  const blocked = async (): Promise<void> => {
+    const waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while ((await bench.rows(waiting))[0] === '0') await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+  const other = await PgConnection.connect(connect);
+  await bench.commit(rowsStep(makeBatch(people, [{ insert: ['1', 'too long', 'x'] }, { insert: ['2', 'too long', 'x'] }])));
+  await bench.connection.query('alter table people alter name type text');
+  // As the replica does that lets another change join.
+  await other.query('begin; select from millrace.dead_letters where id = 1 for update');
+  const replayed = replayLetter(connect, 'replica', '1');
+  await blocked();
+  await other.query(`insert into millrace.dead_letters (consumer, source_table, target_table, key, key_bytes, op, position, seq, code, message, tuple, relation, state, joins)
+    select consumer, source_table, target_table, key, key_bytes, 'delete', position, seq, code, message, null, relation, 'joined', 1 from millrace.dead_letters where id = 1; commit`);
+  await replayed;
+  assert.deepEqual((await listLetters(connect, 'replica', { all: true })).map(({ id, state }) => `${id} ${state}`), ['1 replayed', '2 open', '3 replayed']);
+  // As a replay does.
+  await other.query('begin; select from millrace.dead_letters where id = 2 for update');
+  const committed = bench.commit(rowsStep(makeBatch(people, [{ update: ['2', 'new', unchanged] }])));
+  await blocked();
+  await other.query("insert into people values (2, 'too long', 'x'); update millrace.dead_letters set state = 'replayed' where id = 2; commit");
+  assert.deepEqual(await committed, { rows: 1, deadLetters: 0 });
+  assert.deepEqual(await bench.rows('select * from people'), ['2|new|x']);
+  await other.close();
   await bench.close();
 });
 
