@@ -1,7 +1,7 @@
 // `millrace up`: runs the project in this process until a signal, or until everything is caught up.
 import { flushCompileCache } from 'node:module';
 import { createLogger } from '../base/index.ts';
-import { assertNotRunning, claimRunFile, formatDiagnostics, loadProject, run, type Project, type Running } from '../control/index.ts';
+import { assertNotRunning, formatDiagnostics, loadProject, run, type Project, type Running } from '../control/index.ts';
 import { displayTarget, parsePgUrl } from '../wire/index.ts';
 import { serveHttp } from '../serve/index.ts';
 import { colorsFor, flag, list, printLine, text, type Command, type CommandContext, type ExitCode } from './command.ts';
@@ -32,12 +32,10 @@ async function up(context: CommandContext): Promise<ExitCode> {
   const { project, warnings } = await loadProject(folder, { env });
   if (warnings.length > 0) printLine(stderr, formatDiagnostics(warnings));
   const http = await serveHttp(project.serve.http);
-  let release: (() => void) | undefined;
   let running: Running | undefined;
   try {
-    release = claimRunFile(folder, http.url);
     const only = list(context, 'only');
-    running = await run(project, { ddl: flag(context, 'ddl'), ...(only ? { only } : {}), logger: createLogger(env['MILLRACE_LOG'] ?? (stderr.isTTY ? 'warn' : 'info')) });
+    running = await run(project, { http: http.url, ddl: flag(context, 'ddl'), ...(only ? { only } : {}), logger: createLogger(env['MILLRACE_LOG'] ?? (stderr.isTTY ? 'warn' : 'info')) });
     http.attach(running);
     flushCompileCache(); // otherwise only an orderly end writes it, and a killed process should be back soon
     if (stderr.isTTY) greet(context, project, http.url, only);
@@ -45,7 +43,6 @@ async function up(context: CommandContext): Promise<ExitCode> {
   } finally {
     await running?.stop();
     await http.close();
-    release?.();
   }
 }
 

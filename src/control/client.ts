@@ -1,12 +1,12 @@
 // The other end of serve/http: how a command talks to the process that runs the project.
+import { realpathSync } from 'node:fs';
 import { request } from 'node:http';
 import { catalogue, type ErrorCode, MillraceError, systemClock } from '../base/index.ts';
 import { readRunFile, runFilePath } from './run-file.ts';
-import type { ProjectStatus } from './status.ts';
+import type { ProjectStatus, Running } from './status.ts';
 
 export interface RunningClient {
   readonly pid: number;
-  readonly url: string;
   status(): Promise<ProjectStatus>;
   pause(replica: string): Promise<void>;
   resume(replica: string): Promise<void>;
@@ -17,10 +17,34 @@ export interface RunningClient {
   release(replica: string): Promise<void>;
 }
 
-/** The process that runs this project, or undefined. */
+/** What this process runs itself, by the folder's real path. */
+const here = new Map<string, RunningClient>();
+
+/** Lets `findRunning` find what this process runs itself, until the returned function is called. */
+export function answerHere(folder: string, running: Running): () => void {
+  const real = realpathSync(folder);
+  here.set(real, {
+    pid: process.pid,
+    status: () => Promise.resolve(running.status()),
+    pause: (replica) => running.pause(replica),
+    resume: (replica) => running.resume(replica),
+    resync: (replica, tables) => running.resync(replica, tables),
+    hold: (replica, position, ms, source) => running.hold(replica, position, ms, source),
+    release: (replica) => Promise.resolve(running.release(replica)),
+  });
+  return () => here.delete(real);
+}
+
+/** The process that runs this project, or undefined. Throws ALREADY_RUNNING when it runs inside another program, which cannot be asked. */
 export function findRunning(folder: string): RunningClient | undefined {
   const found = readRunFile(folder);
-  return found && clientOf(found.pid, found.http);
+  if (!found) return undefined;
+  if (found.http !== '') return clientOf(found.pid, found.http);
+  const own = found.pid === process.pid ? here.get(realpathSync(folder)) : undefined;
+  if (own) return own;
+  throw new MillraceError('ALREADY_RUNNING', `process ${found.pid} runs this project inside another program, which answers no commands`, {
+    where: runFilePath(folder), hint: 'ask that program: what `run` returned has status(), pause(), resume() and resync(); or stop it first',
+  });
 }
 
 /** The process that runs this project. Throws NOT_RUNNING. */
@@ -52,7 +76,6 @@ function clientOf(pid: number, url: string): RunningClient {
   };
   return {
     pid,
-    url,
     status: async () => (await call('GET', '/status')) as ProjectStatus,
     pause: (replica) => post(replica, 'pause'),
     resume: (replica) => post(replica, 'resume'),

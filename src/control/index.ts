@@ -2,7 +2,7 @@
 export type { Condition, ProjectStatus, Running, RunOptions, State } from './status.ts';
 export { logFolder, unknownName } from './names.ts';
 export { findRunning, requireRunning } from './client.ts';
-export { assertNotRunning, claimRunFile, readRunFile } from './run-file.ts';
+export { assertNotRunning, readRunFile } from './run-file.ts';
 export {
   checkProject, configurationReference, describeSources, diagnoseProject, jsonSchema, loadProject, planProject, planRemoval, resync, run, runProject,
   stoppedStatus, verify,

@@ -4,7 +4,11 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { createLogger } from '../base/index.ts';
+import { findRunning } from './client.ts';
+import { loadProject } from './project/load.ts';
 import { claimRunFile, readRunFile, runFilePath } from './run-file.ts';
+import { run } from './supervise/run.ts';
 
 let folder: string;
 const children: ChildProcess[] = [];
@@ -71,4 +75,26 @@ test('a file that cannot be read as one of ours is replaced', () => {
   mkdirSync(join(folder, '.millrace'));
   writeFileSync(runFilePath(folder), 'half a fi');
   claimRunFile(folder, 'http://127.0.0.1:3')();
+});
+
+test('a project that runs inside a program holds its folder: against this program, and against others, which cannot ask it', async () => {
+  const nowhere = 'postgres://nobody@127.0.0.1:1/nothing';
+  writeFileSync(join(folder, 'millrace.yaml'), `millrace: 1\nsources:\n  shop: { postgres: "${nowhere}" }\nreplicas:\n  warehouse: { from: shop, postgres: "${nowhere}" }\n`);
+  const { project } = await loadProject(folder, { env: {} });
+  const start = (only?: string[]): ReturnType<typeof run> => run(project, { logger: createLogger('silent'), ...(only ? { only } : {}) });
+  await assert.rejects(start(['nobody']), { code: 'NAME_UNKNOWN' });
+  const running = await start();
+  try {
+    await assert.rejects(start(), { code: 'ALREADY_RUNNING', message: 'this process runs this project already' });
+    assert.equal((await claimant()).said, `ALREADY_RUNNING process ${process.pid} runs this project`);
+    assert.deepEqual(Object.keys((await findRunning(folder)?.status())?.replicas ?? {}), ['warehouse']);
+    writeFileSync(runFilePath(folder), JSON.stringify({ pid: process.ppid, http: '' }));
+    assert.throws(() => findRunning(folder), { code: 'ALREADY_RUNNING', message: /inside another program/ });
+    writeFileSync(runFilePath(folder), JSON.stringify({ pid: process.pid, http: '' }));
+  } finally {
+    await running.stop();
+  }
+  assert.equal(findRunning(folder), undefined);
+  await (await start()).stop();
+  assert.equal(existsSync(runFilePath(folder)), false);
 });

@@ -1,11 +1,11 @@
 // .millrace/run.json: which process runs this project, and where it answers HTTP. It is also the lock: one process a folder.
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MillraceError } from '../base/index.ts';
 
 export interface RunFile {
   readonly pid: number;
-  /** http://host:port */
+  /** http://host:port; empty when it answers nobody: a program that runs the project by `run` of the package. */
   readonly http: string;
 }
 
@@ -17,18 +17,23 @@ export function readRunFile(folder: string): RunFile | undefined {
   return found && isAlive(found, runFilePath(folder)) ? found : undefined;
 }
 
-/** Throws ALREADY_RUNNING when a live process runs this project. */
+/** The folders that this process runs, by their real paths: two of its parts must not run the same one either. */
+const runsHere = new Set<string>();
+
+/** Throws ALREADY_RUNNING when a live process, or this one already, runs this project. */
 export function assertNotRunning(folder: string): void {
   const running = readRunFile(folder);
-  if (running && running.pid !== process.pid) {
-    throw new MillraceError('ALREADY_RUNNING', `process ${running.pid} runs this project`, {
-      where: runFilePath(folder), detail: `it answers at ${running.http}`, hint: `stop it first: kill ${running.pid}`,
-    });
-  }
+  if (!running || (running.pid === process.pid && !runsHere.has(realpathSync(folder)))) return;
+  const here = running.pid === process.pid;
+  throw new MillraceError('ALREADY_RUNNING', here ? 'this process runs this project already' : `process ${running.pid} runs this project`, {
+    where: runFilePath(folder),
+    ...(running.http === '' ? {} : { detail: `it answers at ${running.http}` }),
+    hint: here ? 'stop what `run` returned before' : `stop it first: kill ${running.pid}`,
+  });
 }
 
 /**
- * Writes run.json for this process, or throws ALREADY_RUNNING. The file appears whole or not at all (a hard link of a finished file), and of
+ * Writes run.json for this process (`http` as in RunFile), or throws ALREADY_RUNNING. The file appears whole or not at all (a hard link of a finished file), and of
  * two processes that start together one wins. Returns what removes it again; it is also removed when the process exits by itself.
  */
 export function claimRunFile(folder: string, http: string): () => void {
@@ -45,8 +50,11 @@ export function claimRunFile(folder: string, http: string): () => void {
   } finally {
     rmSync(own, { force: true });
   }
+  const real = realpathSync(folder);
+  runsHere.add(real);
   const release = (): void => {
     process.off('exit', release);
+    runsHere.delete(real);
     if (parse(path)?.pid === process.pid) rmSync(path, { force: true });
   };
   process.on('exit', release);

@@ -143,13 +143,13 @@ test('a copied folder that was made another project is refused, with what it was
 });
 
 test('two that start at the same moment: one gets slot and publication, the other one is refused, and nothing is lost to the one', async () => {
-  const folders = [project('first', 'tables: [public.orders]'), project('second', 'tables: [public.people]')];
-  const outcomes = await Promise.allSettled(folders.map(async (folder) => (await start(folder)).caughtUp()));
+  const both = await Promise.all([start(project('first', 'tables: [public.orders]')), start(project('second', 'tables: [public.people]'))]);
+  const outcomes = await Promise.allSettled(both.map((one) => one.caughtUp()));
   const refusals = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [(outcome.reason as { code: string }).code] : []));
   assert.deepEqual(refusals, ['SLOT_OF_ANOTHER_PROJECT']);
   const firstWon = outcomes[0]?.status === 'fulfilled';
   await shop.query('insert into orders values (1); insert into people values (1)');
-  await [...running][firstWon ? 0 : 1]?.caughtUp();
+  await both[firstWon ? 0 : 1]?.caughtUp();
   assert.equal(await ids(firstWon ? 'first.orders' : 'second.people'), '1');
 });
 

@@ -7,7 +7,8 @@ import type { Project } from '../project/project.ts';
 import { unknownName } from '../names.ts';
 import { keptId } from '../ownership.ts';
 import { forgetFailures, rememberFailures } from '../failures.ts';
-import { assertNotRunning } from '../run-file.ts';
+import { answerHere } from '../client.ts';
+import { claimRunFile } from '../run-file.ts';
 import type { ProjectStatus, ReplicaStatus, Running, RunOptions, SourceStatus } from '../status.ts';
 import { replicaStatus, sourceStatus } from './observe.ts';
 import { startCapture, type Surroundings } from './source.ts';
@@ -21,15 +22,28 @@ const patienceMs = 60_000;
 
 /**
  * Starts a project and returns at once; see `Running`. Errors of sources and replicas show in its status and are tried again where that
- * may help. Throws when the project itself cannot run: ALREADY_RUNNING, an unknown name in `only`, a log that cannot be opened.
+ * may help. Throws when the project itself cannot run: ALREADY_RUNNING, an unknown name in `only`, a log that cannot be opened. The folder is
+ * claimed until it has stopped; `http` is where it answers other processes, if anywhere.
  */
-export async function run(project: Project, options: RunOptions & { logger?: Logger } = {}): Promise<Running> {
-  assertNotRunning(project.folder);
+export async function run(project: Project, options: RunOptions & { logger?: Logger; http?: string } = {}): Promise<Running> {
+  const specs = chooseReplicas(project, options.only);
+  const release = claimRunFile(project.folder, options.http ?? '');
+  const captures: Capture[] = [];
+  try {
+    return await start(project, specs, options, captures, release);
+  } catch (error) {
+    for (const capture of captures) await capture.stream.close();
+    release();
+    throw error;
+  }
+}
+
+async function start(
+  project: Project, specs: Project['replicas'], options: RunOptions & { logger?: Logger }, captures: Capture[], release: () => void,
+): Promise<Running> {
   forgetFailures(project.folder);
   const around: Surroundings = { clock: systemClock, logger: options.logger ?? createLogger(), metrics: new Metrics() };
-  const specs = chooseReplicas(project, options.only);
   const needed = new Set(specs.flatMap((spec) => spec.from.map((from) => from.source)));
-  const captures: Capture[] = [];
   for (const source of project.sources) if (needed.has(source.name)) captures.push(await startCapture(project, source, around));
   // Replicas that do not run here still need what they have not seen: their sources must not forget it.
   for (const spec of project.replicas) {
@@ -48,7 +62,7 @@ export async function run(project: Project, options: RunOptions & { logger?: Log
   });
   for (const replica of replicas) replica.start();
   for (const capture of captures) capture.start();
-  return new RunningProject(project.folder, around, captures, replicas);
+  return new RunningProject(project.folder, around, captures, replicas, release);
 }
 
 function chooseReplicas(project: Project, only: readonly string[] | undefined): Project['replicas'] {
@@ -69,15 +83,18 @@ class RunningProject implements Running {
   readonly #replicas: readonly Replica[];
   readonly #lags = new Map<string, { position: Position; atMs: number }>();
   readonly #watch: NodeJS.Timeout;
+  readonly #release: () => void;
   #end: () => void = () => undefined;
   #fail: (error: unknown) => void = () => undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(folder: string, around: Surroundings, captures: readonly Capture[], replicas: readonly Replica[]) {
+  constructor(folder: string, around: Surroundings, captures: readonly Capture[], replicas: readonly Replica[], release: () => void) {
     this.#folder = folder;
     this.#around = around;
     this.#captures = captures;
     this.#replicas = replicas;
+    const silent = answerHere(folder, this);
+    this.#release = () => (silent(), release());
     this.ended = new Promise((resolve, reject) => ([this.#end, this.#fail] = [resolve, reject]));
     this.ended.catch(() => undefined);
     this.#watch = setInterval(() => this.#observe(), 250);
@@ -195,7 +212,7 @@ class RunningProject implements Running {
         await capture.stream.close();
       }
       await replicas;
-    })();
+    })().finally(this.#release);
     await Promise.race([closing, this.#around.clock.sleep(stopMsMax, deadline.signal)]);
     deadline.abort();
     this.#end();
