@@ -215,6 +215,10 @@ export const keyText = (letter: Pick<Letter, 'target' | 'formats'>, key: Buffer)
   return JSON.stringify(keyTexts(letter, key).map((value, n) => value && plainText((columns[keyColumns[n] as number] as Column).type, value)));
 };
 
+/** A key, or old key, as a letter keeps it (hex). */
+export const keptKey = (kept: LetterRelation, hex: string): string =>
+  keyText({ target: kept.target, formats: kept.fields.map((field) => kept.formats[field] as number) }, Buffer.from(hex, 'hex'));
+
 /** The key of an entry of a fold. */
 export function entryKey(fold: Fold, entry: number): string {
   const { target, batch, fields } = fold.last(entry).write;

@@ -5,7 +5,8 @@ import { type Batch, BatchBuilder, Before, fieldOf, Format, NULL_FIELD, Op, pars
 import type { TableStep, TableWrite } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, type PgConnection, PgError } from '../../../wire/index.ts';
 import { attempt, rowError } from './isolate.ts';
-import type { LetterRelation } from './letter-rows.ts';
+import type { Layout } from './layout.ts';
+import { keptKey, type LetterRelation } from './letter-rows.ts';
 import { sendOrdered } from './ordered.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import { Session } from './session.ts';
@@ -89,7 +90,7 @@ export function dropLetter(connect: ConnectOptions, consumer: string, id: string
  * Applies a letter's row, and those that joined it, in one transaction. Throws LETTER_UNKNOWN when it is not open (a newer change of the row
  * has superseded it: replaying it would overtake), ROW_REJECTED when the target refuses the row again, LETTER_OF_RULE when a rule rejected the
  * row: the letter has not what the rule would make of it,
- * LETTER_KEY_UNSURE when it is about an old key that another row may have by now.
+ * LETTER_UNSURE when rows that are not its own might change with it.
  */
 export function replayLetter(connect: ConnectOptions, consumer: string, id: string): Promise<void> {
   return withSession(connect, async (session) => {
@@ -102,8 +103,7 @@ export function replayLetter(connect: ConnectOptions, consumer: string, id: stri
     const steps: TableStep[] = [{ kind: 'rows', writes: letters.map(writeFrom) }];
     await layouts.load(session, steps);
     for (const segment of segmentsOf(steps, layouts, session.replicaRole)) {
-      const unsure = [...segment.tables, ...segment.ordered].find(({ layout }) => layout.key.length > 0 && !layout.keySure);
-      if (unsure && letters.some(({ op, old_key }) => op === 'delete' || old_key !== null)) throw ofUnsureKey(consumer, letters[0] as Locked);
+      for (const { layout } of [...segment.tables, ...segment.ordered]) assertSure(consumer, layout, letters);
       for (const row of segment.ordered) sendOrdered(session, row);
       const failures = [await session.settle()];
       for (const table of segment.tables) failures.push(await attempt(session, table, [...Array(table.fold.count).keys()]));
@@ -112,6 +112,25 @@ export function replayLetter(connect: ConnectOptions, consumer: string, id: stri
     await close(session, letters, 'replayed');
     await session.connection.query('commit');
   });
+}
+
+/** Throws where applying letters might change rows that are not theirs. */
+function assertSure(consumer: string, layout: Layout, letters: readonly Locked[]): void {
+  if (layout.key.length === 0) return;
+  const left = new Set<string>();
+  let returns = false;
+  for (const { relation, op, key, old_key } of letters) {
+    const kept = JSON.parse(relation) as LetterRelation;
+    if (op !== 'delete') returns ||= left.has(keptKey(kept, key));
+    const gone = op === 'delete' ? key : old_key;
+    if (gone !== null) left.add(keptKey(kept, gone));
+  }
+  const why = left.size > 0 && !layout.keySure ? 'another row may have an old key of it by now, since values of its type may be equal that are written differently'
+    : returns && layout.path === 'ordered' && layout.shape.cascades ? 'rows of other tables that belong to a newer row with the same key would go or change with the old one'
+    : undefined;
+  if (why === undefined) return;
+  const { from, target } = JSON.parse((letters[0] as Locked).relation) as LetterRelation;
+  throw new MillraceError('LETTER_UNSURE', `letter ${letters[0]?.id} moves or deletes a row of ${tableAddress(target)}: ${why}`, { hint: `millrace resync ${consumer}.${tableAddress(from)}` });
 }
 
 interface Locked {
@@ -151,14 +170,6 @@ const byRule = (consumer: string, letter: Locked): MillraceError => {
   const { from, target } = JSON.parse(letter.relation) as LetterRelation;
   return new MillraceError('LETTER_OF_RULE', `letter ${letter.id} is of a row that a rule could not make for ${tableAddress(target)}, so there is nothing to apply yet`, {
     hint: `mend the rule or transform, start \`millrace up\` again, then \`millrace resync ${consumer}.${tableAddress(from)}\``,
-  });
-};
-
-const ofUnsureKey = (consumer: string, letter: Locked): MillraceError => {
-  const { from, target } = JSON.parse(letter.relation) as LetterRelation;
-  return new MillraceError('LETTER_KEY_UNSURE', `letter ${letter.id} moves or deletes a row of ${tableAddress(target)}, and another row may have its old key now`, {
-    detail: 'The key is of a type, or has a collation, for which values that are written differently may be equal.',
-    hint: `millrace resync ${consumer}.${tableAddress(from)}`,
   });
 };
 

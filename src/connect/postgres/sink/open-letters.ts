@@ -9,7 +9,7 @@ import { tableAddress, type TableName } from '../../../data/index.ts';
 import type { Table } from './apply.ts';
 import { text } from './fence.ts';
 import { rowMissing, unitsOf } from './isolate.ts';
-import { type KeptChange, changesOf, entryKey, keysOf, keyText, type Letter, type LetterRelation } from './letter-rows.ts';
+import { type KeptChange, changesOf, entryKey, keptKey, keysOf, type Letter, type LetterRelation } from './letter-rows.ts';
 import { fatesOf, type KeyChange } from './live.ts';
 import type { Layout } from './layout.ts';
 import type { Session } from './session.ts';
@@ -114,8 +114,7 @@ export class OpenLetters {
       const kept = relations.get(relation) ?? (JSON.parse(relation) as LetterRelation);
       relations.set(relation, kept);
       if (kept.target.key.length === 0) continue;
-      const textOf = (hex: string | null): string | undefined =>
-        hex === null ? undefined : keyText({ target: kept.target, formats: kept.fields.map((field) => kept.formats[field] as number) }, Buffer.from(hex, 'hex'));
+      const textOf = (hex: string | null): string | undefined => (hex === null ? undefined : keptKey(kept, hex));
       this.#table(t).add(id, { root, key: textOf(key), old: old === key ? undefined : textOf(old), reads: op === 'update' && !kept.rejectedBy });
     }
   }

@@ -27,6 +27,8 @@ export interface Shape {
   readonly uniques: readonly { readonly columns: readonly string[]; readonly immediate: boolean }[];
   /** Foreign keys from or to it, or triggers that fire for an ordinary session. */
   readonly dependent: boolean;
+  /** Rows of other tables go or change with its own: foreign keys to it that do something. */
+  readonly cascades: boolean;
   readonly partitioned: boolean;
   readonly indexes: number;
   /** Triggers that fire whatever the session's replication role is. */
@@ -40,6 +42,7 @@ select json_build_object(
   'fires', exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('A', 'R')),
   'dependent', exists (select from pg_catalog.pg_constraint x where x.contype = 'f' and (x.conrelid = c.oid or x.confrelid = c.oid))
     or exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')),
+  'cascades', exists (select from pg_catalog.pg_constraint x where x.contype = 'f' and x.confrelid = c.oid and (x.confdeltype not in ('a', 'r') or x.confupdtype not in ('a', 'r'))),
   'columns', (select json_agg(json_build_object('name', a.attname, 'typeOid', t.oid::int8,
       'baseOid', (with recursive d as (select t.oid, t.typbasetype union all
          select b.oid, b.typbasetype from d join pg_catalog.pg_type b on b.oid = d.typbasetype) select oid::int8 from d where typbasetype = 0),
