@@ -69,6 +69,7 @@ test('a project in daily life', async () => {
   const stopped = JSON.parse((await millrace('status', '--json')).out);
   assert.equal(stopped.replicas.warehouse.state, 'stopped');
   assert.equal(stopped.replicas.warehouse.next, 'millrace up');
+  assert.deepEqual(stopped.sources.shop.tables, { 'public.orders': { state: 'stopped', snapshotRows: 2, changes: 0 } });
   assert.match(stopped.replicas.warehouse.position, /^[0-9A-F]+\/[0-9A-F]+$/);
 
   const running = millrace('up');

@@ -44,7 +44,7 @@ export function statusText(status: ProjectStatus, c: Colors): string {
     const tables = Object.entries(source.tables);
     tables.forEach(([table, each], i) => {
       // A table that does as its source does has nothing to say about its state.
-      const facts = [...(each.snapshotRows > 0 ? [`${grouped(each.snapshotRows)} rows read`] : []), `${grouped(each.changes)} changes`];
+      const facts = [...(each.snapshotRows > 0 ? [`${grouped(each.snapshotRows)} rows read`] : []), ...(each.state === 'stopped' ? [] : [`${grouped(each.changes)} changes`])];
       lines.push({ indent: i === tables.length - 1 ? '└ ' : '├ ', name: table, condition: each, facts });
     });
   }

@@ -7,7 +7,7 @@ import { statusText } from './status-text.ts';
 export const command: Command = {
   description:
     'States are starting, snapshot, streaming, retrying, paused, stopped and failed. Exit code 1 when something has failed. ' +
-    'When no process runs the project, positions are read from the targets and everything is `stopped`.',
+    'When no process runs the project, positions and tables are read from the targets and everything is `stopped`.',
   options: [
     { flags: '--watch', summary: 'show it again every second until Ctrl-C; with --json one document a line' },
     { flags: '--json', summary: 'as JSON' },

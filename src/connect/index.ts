@@ -17,6 +17,6 @@ export { TypeCatalog } from './postgres/types.ts';
 export { PostgresSink } from './postgres/sink/sink.ts';
 export { millraceSchemaSql } from './postgres/sink/schema.ts';
 export { planSource } from './postgres/source/plan.ts';
-export { forgetLoads, forgetProjectId, listLoads, readPositions, readProjectId, recordProjectId } from './postgres/sink/bookkeeping.ts';
+export { forgetLoads, forgetProjectId, listLoads, type Loaded, readPositions, readProjectId, recordProjectId } from './postgres/sink/bookkeeping.ts';
 export { walEndSql } from './postgres/wal-end.ts';
 export { countLetters, dropLetter, listLetters, replayLetter, showLetter, type DeadLetter } from './postgres/sink/letters.ts';

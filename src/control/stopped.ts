@@ -1,6 +1,6 @@
 // The status of a project that no process runs: what the targets and the sources know of it.
 import { asMillraceError } from '../base/index.ts';
-import { countLetters, readPositions, walEndSql } from '../connect/index.ts';
+import { countLetters, listLoads, type Loaded, readPositions, walEndSql } from '../connect/index.ts';
 import { formatLsn, parseLsn } from '../data/index.ts';
 import { type PgConnection, withConnection } from '../wire/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
@@ -8,7 +8,7 @@ import { readFailures } from './failures.ts';
 import { slotName } from './names.ts';
 import type { Project, SourceSpec } from './project/project.ts';
 import { onlyCopyNote, readMemory } from './source-memory.ts';
-import type { ProjectStatus, ReplicaStatus, SourceStatus } from './status.ts';
+import type { ProjectStatus, ReplicaStatus, SourceStatus, TableStatus } from './status.ts';
 
 const next = 'millrace up';
 const idleWalBytes = 8192;
@@ -26,10 +26,20 @@ export async function stoppedStatus(project: Project): Promise<ProjectStatus> {
   // What ended the last run counts more than that nothing runs.
   const failures = readFailures(project.folder);
   const failed = <T extends object>(status: T, failure: object | undefined): T => (failure ? { ...status, state: 'failed', ...failure } : status);
+  const loads = replicas.flatMap(([, replica]) => replica.loads);
   return {
-    sources: Object.fromEntries([...ends].map(([name, { status }]) => [name, failed(status, failures.sources[name])])),
-    replicas: Object.fromEntries(replicas.map(([name, status]) => [name, failed(status, failures.replicas[name])])),
+    sources: Object.fromEntries([...ends].map(([name, { status }]) => [name, failed({ ...status, tables: tablesOf(name, loads) }, failures.sources[name])])),
+    replicas: Object.fromEntries(replicas.map(([name, { status }]) => [name, failed(status, failures.replicas[name])])),
   };
+}
+
+/** The tables that replicas have read from a source. Their changes were counted by a process that is gone. */
+function tablesOf(source: string, loads: readonly Loaded[]): Record<string, TableStatus> {
+  const tables: Record<string, TableStatus> = {};
+  for (const { part, source: table, rows } of loads) {
+    if (part === source) tables[table] = { state: 'stopped', snapshotRows: Math.max(rows, tables[table]?.snapshotRows ?? 0), changes: 0 };
+  }
+  return tables;
 }
 
 async function stoppedSource(project: Project, source: SourceSpec): Promise<SourceEnd> {
@@ -48,15 +58,18 @@ async function stoppedSource(project: Project, source: SourceSpec): Promise<Sour
   return { status: { ...bare, reason, position, lagBytes: position === null ? 0 : Math.max(0, Number(end - parseLsn(position))) }, end };
 }
 
-async function stoppedReplica(replica: ReplicaSpec, sources: ReadonlyMap<string, SourceEnd>): Promise<ReplicaStatus> {
+async function stoppedReplica(
+  replica: ReplicaSpec, sources: ReadonlyMap<string, SourceEnd>,
+): Promise<{ status: ReplicaStatus; loads: readonly Loaded[] }> {
   const bare = { state: 'stopped', next, position: null, lagBytes: 0, lagMs: 0, rows: 0, deadLetters: 0 } as const;
   const asked = await ask(replica.url, async (connection) => {
     const positions = await readPositions(connection, replica.name);
-    return positions ? { positions, letters: await countLetters(connection, replica.name) } : { positions: [], letters: 0 };
+    if (!positions) return { positions: [], letters: 0, loads: [] };
+    return { positions, letters: await countLetters(connection, replica.name), loads: await listLoads(connection, replica.name) };
   });
-  if ('problem' in asked) return { ...bare, reason: asked.problem };
-  const { positions, letters } = asked;
-  if (positions.length === 0) return { ...bare, reason: 'it has not run yet' };
+  if ('problem' in asked) return { status: { ...bare, reason: asked.problem }, loads: [] };
+  const { positions, letters, loads } = asked;
+  if (positions.length === 0) return { status: { ...bare, reason: 'it has not run yet' }, loads };
   let lagBytes = 0;
   let lagMs = 0;
   for (const { part, position, ageMs } of positions) {
@@ -67,7 +80,8 @@ async function stoppedReplica(replica: ReplicaSpec, sources: ReadonlyMap<string,
     // An idle server writes a little WAL by itself: it says nothing about changes.
     if (bytes > idleWalBytes) lagMs = Math.max(lagMs, ageMs);
   }
-  return { ...bare, reason: 'no process runs this project', position: positions.map((each) => formatLsn(each.position)).join(', '), lagBytes, lagMs, deadLetters: letters };
+  const position = positions.map((each) => formatLsn(each.position)).join(', ');
+  return { status: { ...bare, reason: 'no process runs this project', position, lagBytes, lagMs, deadLetters: letters }, loads };
 }
 
 async function ask<T extends object>(url: string, question: (connection: PgConnection) => Promise<T>): Promise<T | { readonly problem: string }> {

@@ -21,8 +21,11 @@ export interface ReplicaOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** Makes the target for one attempt; `prepare` brings its tables into the wanted shape, or refuses. */
-  connect(): Connected;
+  /**
+   * Makes the target for one attempt; `prepare` brings its tables into the wanted shape, or refuses. `onSlow` hears what the target does while it
+   * answers nothing for long, undefined when it has answered.
+   */
+  connect(onSlow: (reason: string | undefined) => void): Connected;
   compile(source: string, relations: readonly Relation[]): Promise<Routes>;
   /** Forgets positions and loads of tables (addresses at the source), or everything of a source when none is named. */
   forget(part: string, tables: readonly string[]): Promise<void>;
@@ -46,6 +49,8 @@ export class Replica {
   #attempt = new AbortController();
   #paused: { resume: () => void; resumed: Promise<void> } | undefined;
   #trouble: { state: 'retrying' | 'failed'; error: MillraceError } | undefined;
+  /** What the target does instead of answering. */
+  #slow: string | undefined;
   readonly #letters: LetterCount;
   /** What parts ask of the target waits here, by the place that it concerns. */
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -82,7 +87,8 @@ export class Replica {
     if (this.#stopping.signal.aborted) return { state: 'stopped', reason: 'the process is ending' };
     if (this.#paused) return { state: 'paused', reason: 'by request' };
     const phases = [...this.#parts.values()].map((part) => part.progress.phase);
-    return { state: phases.includes('starting') ? 'starting' : phases.includes('snapshot') ? 'snapshot' : 'streaming' };
+    const state = phases.includes('starting') ? 'starting' : phases.includes('snapshot') ? 'snapshot' : 'streaming';
+    return this.#slow === undefined ? { state } : { state, reason: this.#slow };
   }
 
   /** Open dead letters, as last counted. */
@@ -229,7 +235,8 @@ export class Replica {
   }
 
   async #runOnce(attempt: AbortController): Promise<void> {
-    const connected = this.#options.connect();
+    this.#slow = undefined;
+    const connected = this.#options.connect((reason) => (this.#slow = reason));
     this.#target = connected;
     const onStop = (): void => attempt.abort();
     this.#stopping.signal.addEventListener('abort', onStop, { once: true });

@@ -24,9 +24,9 @@ export function replicaTargets(
     });
   };
   return {
-    connect: () => ({
+    connect: (onSlow) => ({
       target: new PostgresSink({
-        connect, consumer: spec.name, identityOf: (source) => facts.identity(source), projectId, onBadRow: spec.onBadRow, clock: systemClock, logger,
+        connect, consumer: spec.name, identityOf: (source) => facts.identity(source), projectId, onSlow, onBadRow: spec.onBadRow, clock: systemClock, logger,
         followTypes,
       }),
       prepare: async (routes) => void (await withConnection(spec.url, (connection) => prepare(connection, routes, logger, ddl))),

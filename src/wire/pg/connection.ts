@@ -3,7 +3,8 @@
 // chapters "Frontend/Backend Protocol".
 //
 // Errors: a statement that fails rejects with PgError; statements behind it go on (inside a transaction block they fail with 25P02).
-// A broken connection rejects everything that is outstanding with MillraceError CONNECTION_LOST.
+// A broken connection rejects everything that is outstanding with MillraceError CONNECTION_LOST; one whose server no longer answers
+// is given up (watch.ts).
 import type { Socket } from 'node:net';
 import { ByteReader, ByteWriter, MillraceError } from '../../base/index.ts';
 import { md5Answer, Scram } from './auth.ts';
@@ -12,6 +13,7 @@ import { MessageReader } from './framing.ts';
 import { code, M, type Request, type Result, StatementRequest } from './request.ts';
 import { type OpenSocket, openSocket } from './socket.ts';
 import { type ConnectOptions, displayTarget } from './url.ts';
+import { watch } from './watch.ts';
 
 /** The number of rows in a command tag. */
 export const tagCount = (tag: string): number => Number(/(\d+)$/.exec(tag)?.[1] ?? 0);
@@ -44,6 +46,8 @@ export class PgConnection {
   pid = 0;
   /** Bytes received so far. */
   bytesIn = 0;
+  /** Hears what the server does while it answers nothing for long; undefined when it has answered. */
+  onSlow: ((reason: string | undefined) => void) | undefined;
 
   readonly #socket: Socket;
   readonly #out = new ByteWriter(4096);
@@ -70,6 +74,12 @@ export class PgConnection {
 
   /** Connects and authenticates. `settings` are sent with the startup message (replication: 'database' makes a replication connection). */
   static async connect(options: ConnectOptions, settings: Readonly<Record<string, string>> = {}): Promise<PgConnection> {
+    const connection = await PgConnection.#open(options, settings);
+    watch(connection, () => PgConnection.#open(options, {}));
+    return connection;
+  }
+
+  static async #open(options: ConnectOptions, settings: Readonly<Record<string, string>>): Promise<PgConnection> {
     const connection = new PgConnection(await openSocket(options), options);
     try {
       await connection.#startup(settings);
@@ -82,6 +92,10 @@ export class PgConnection {
 
   get where(): string {
     return displayTarget(this.options);
+  }
+
+  get awaitsAnswer(): boolean {
+    return this.#requests.length > 0;
   }
 
   get closed(): boolean {
@@ -276,8 +290,8 @@ export class PgConnection {
   }
 
   /** Ends the session at once; outstanding statements reject. */
-  destroy(): void {
-    this.#break(new MillraceError('CONNECTION_LOST', 'the connection was closed', { where: this.where }));
+  destroy(why = new MillraceError('CONNECTION_LOST', 'the connection was closed', { where: this.where })): void {
+    this.#break(why);
   }
 
   #send(request: Request): void {

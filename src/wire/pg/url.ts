@@ -16,6 +16,8 @@ export interface ConnectOptions {
   readonly sslCert?: string;
   readonly sslKey?: string;
   readonly connectTimeoutMs: number;
+  /** How long an answer may be outstanding before the server is asked whether it lives; see watch.ts. */
+  readonly silenceMsMax?: number;
   /** Settings sent at the start of the session, e.g. application_name. */
   readonly settings: Readonly<Record<string, string>>;
 }

@@ -67,13 +67,15 @@ export interface Loaded {
   /** Addresses at the source and at the target. */
   readonly source: string;
   readonly target: string;
+  /** Of the snapshot; 0 while it is not read. */
+  readonly rows: number;
 }
 
 /** The tables that a consumer has read, or begun to read; none when the target has never been written to. */
 export async function listLoads(connection: PgConnection, consumer: string): Promise<Loaded[]> {
   const [row] = await connection.rows<{ there: string }>("select (pg_catalog.to_regclass('millrace.tables') is not null)::text as there");
   if (row?.there !== 'true') return [];
-  const rows = await connection.rows<Record<'source' | 'source_table' | 'target_table', string>>(
-    'select source, source_table, target_table from millrace.tables where consumer = $1 order by 1, 2, 3', [consumer]);
-  return rows.map((each) => ({ part: each.source, source: each.source_table, target: each.target_table }));
+  const rows = await connection.rows<Record<'source' | 'source_table' | 'target_table' | 'rows', string>>(
+    'select source, source_table, target_table, coalesce(rows, 0)::text as rows from millrace.tables where consumer = $1 order by 1, 2, 3', [consumer]);
+  return rows.map((each) => ({ part: each.source, source: each.source_table, target: each.target_table, rows: Number(each.rows) }));
 }

@@ -9,6 +9,8 @@ export interface SessionOptions {
   readonly logger: Logger;
   /** How long a transaction may wait for us, by default 60 s: a load waits for its source, anything else has lost its process. */
   readonly idleTimeoutMs?: number;
+  /** Hears what the server does while it answers nothing for long; undefined when it has answered. */
+  onSlow?(reason: string | undefined): void;
 }
 
 /** Fixed, so that no setting of a role or database changes what values mean or how rows are found. */
@@ -61,6 +63,7 @@ export class Session {
 
   static async open(options: SessionOptions): Promise<Session> {
     const connection = await PgConnection.connect(options.connect);
+    connection.onSlow = (reason) => options.onSlow?.(reason);
     const all = { ...settings, idle_in_transaction_session_timeout: `${options.idleTimeoutMs ?? 60_000}ms` };
     await connection.query(Object.entries(all).map(([name, value]) => `set ${name} = '${value}'`).join('; '));
     const replicaRole = await connection.query('set session_replication_role = replica').then(() => true, () => false);

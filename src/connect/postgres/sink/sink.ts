@@ -28,6 +28,8 @@ export interface PostgresSinkOptions {
   readonly onBadRow: 'deadLetter' | 'stop';
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Hears what the target does while it answers nothing for long; undefined when it has answered. */
+  onSlow?(reason: string | undefined): void;
   /** The target refused a value in a way that it would if its type lagged behind the source's: brings types up to date, says whether it did anything. */
   followTypes?(): Promise<boolean>;
 }
