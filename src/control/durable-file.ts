@@ -1,5 +1,5 @@
-// Small files of .millrace/ that are there whole, the old one or the new one, also after a power cut.
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+// Folders and small files of .millrace/: files are there whole, the old one or the new one, also after a power cut.
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Writes JSON with a line's end. The folder must be there. */
@@ -14,6 +14,13 @@ export function writeDurably(path: string, content: object): void {
   }
   renameSync(made, path);
   syncFolder(dirname(path));
+}
+
+/** Makes a folder and those above it where they are missing. */
+export function makeFolder(path: string): void {
+  const highest = mkdirSync(path, { recursive: true });
+  if (highest === undefined) return;
+  for (let made = path; made.length >= highest.length; made = dirname(made)) syncFolder(dirname(made));
 }
 
 /** Makes what was made, renamed or removed in a folder durable; where folders cannot be opened, the system does so by itself. */

@@ -1,7 +1,7 @@
 // .millrace/failures.json: what had failed when the project ended by itself, so that `status` can say why nothing runs.
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDurably } from './durable-file.ts';
+import { makeFolder, writeDurably } from './durable-file.ts';
 import type { ProjectStatus } from './status.ts';
 
 interface Failure {
@@ -24,7 +24,7 @@ export function rememberFailures(folder: string, status: ProjectStatus): void {
     );
   const failures: Failures = { sources: failed(status.sources), replicas: failed(status.replicas) };
   if (Object.keys({ ...failures.sources, ...failures.replicas }).length === 0) return forgetFailures(folder);
-  mkdirSync(join(folder, '.millrace'), { recursive: true });
+  makeFolder(join(folder, '.millrace'));
   writeDurably(path(folder), { format: 1, ...failures });
 }
 

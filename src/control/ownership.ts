@@ -5,12 +5,12 @@
 // folder finds the id again where the positions are. A folder that was copied has the id of the one that it was copied from: there the word
 // of the targets counts, which know the replicas that the copy really continues.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMillraceError, MillraceError } from '../base/index.ts';
 import { type ProjectIds, readProjectId, recordProjectId } from '../connect/index.ts';
 import { withConnection } from '../wire/index.ts';
-import { writeDurably } from './durable-file.ts';
+import { makeFolder, writeDurably } from './durable-file.ts';
 import type { Project } from './project/project.ts';
 
 type Owner = Pick<Project, 'folder' | 'replicas'>;
@@ -47,7 +47,7 @@ export async function identify(project: Owner, recorded: readonly string[]): Pro
       });
     }
     if (!own.has(id)) await Promise.any(project.replicas.map(({ name, url }) => withConnection(url, (connection) => recordProjectId(connection, name, id))));
-    mkdirSync(join(project.folder, '.millrace'), { recursive: true });
+    makeFolder(join(project.folder, '.millrace'));
     writeDurably(path(project.folder), { format: 1, id, folder: folderNumber(project.folder) });
   }
   return { id, own: own.add(id), unasked };

@@ -1,9 +1,9 @@
 // One source of a running project: its connector, its log, its capture.
-import { mkdirSync } from 'node:fs';
 import { type Clock, type Logger, type Metrics, Random } from '../../base/index.ts';
 import { EmbeddedStream } from '../../bus/index.ts';
 import { Capture } from '../../capture/index.ts';
 import { PostgresSource, type PostgresSourceOptions } from '../../connect/index.ts';
+import { makeFolder } from '../durable-file.ts';
 import { logFolder, namesAtSource } from '../names.ts';
 import { identify } from '../ownership.ts';
 import { readMemory, writeMemory } from '../source-memory.ts';
@@ -43,7 +43,7 @@ function inTurn<T>(folder: string, work: () => Promise<T>): Promise<T> {
 
 export async function startCapture(project: Project, spec: SourceSpec, around: Surroundings): Promise<Capture> {
   const folder = logFolder(project, spec.name);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const logger = around.logger.with({ source: spec.name });
   const stream = await EmbeddedStream.open(folder, spec.name, {
     memoryBytesMax: Math.min(64 << 20, Math.floor(project.limits.memoryBytes / 8)),
