@@ -41,17 +41,24 @@ export async function identify(project: Owner, recorded: readonly string[]): Pro
   const own = new Set([...(kept === undefined ? [] : [kept]), ...told]);
   const id = kept ?? recorded.find((one) => own.has(one)) ?? told[0] ?? randomBytes(8).toString('hex');
   if (kept === undefined) {
-    if (trouble && unasked.length === project.replicas.length) {
-      throw new MillraceError(trouble.code, `whose the slot is stands in the targets, and none can be asked: ${trouble.message}`, {
-        hint: trouble.hint, retriable: true, cause: trouble, ...(trouble.where ? { where: trouble.where } : {}), ...(trouble.detail ? { detail: trouble.detail } : {}),
-      });
+    if (trouble && unasked.length === project.replicas.length) throw waiting(trouble);
+    if (!own.has(id)) {
+      const asked = project.replicas.filter(({ name }) => !unasked.includes(name));
+      const outcomes = await Promise.allSettled(asked.map(({ name, url }) => withConnection(url, (connection) => recordProjectId(connection, name, id))));
+      const refusals = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+      if (refusals.length === asked.length) throw waiting(asMillraceError(refusals[0]));
     }
-    if (!own.has(id)) await Promise.any(project.replicas.map(({ name, url }) => withConnection(url, (connection) => recordProjectId(connection, name, id))));
     makeFolder(join(project.folder, '.millrace'));
     writeDurably(path(project.folder), { format: 1, id, folder: folderNumber(project.folder) });
   }
   return { id, own: own.add(id), unasked };
 }
+
+/** What the replica says of its target, from the source's point of view: that passes when the replica's trouble does. */
+const waiting = ({ code, message, where, detail, hint, cause }: MillraceError): MillraceError =>
+  new MillraceError(code, `whose the slot is stands in the targets, and none of them can be asked: ${message}`, {
+    hint, retriable: true, cause, ...(where ? { where } : {}), ...(detail ? { detail } : {}),
+  });
 
 /** What the targets know, for who only looks. */
 export async function knownIds(project: Owner): Promise<ProjectIds> {

@@ -7,7 +7,7 @@ import { MillraceError } from '../../base/index.ts';
 import { PgError } from './errors.ts';
 import type { ConnectOptions } from './url.ts';
 
-export const silenceMsMax = 30_000;
+const silenceMsMax = 30_000;
 
 /** What is watched, and what is asked about it. */
 export interface Watched {
