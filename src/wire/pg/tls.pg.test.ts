@@ -1,6 +1,6 @@
 // Every sslmode against a server with a real certificate (test/support/tls: an authority, a server "localhost" and a client "postgres" of it).
 import assert from 'node:assert/strict';
-import { chownSync, copyFileSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Cluster, startCluster } from '../../cli/demo/cluster.ts';
@@ -19,6 +19,7 @@ before(async () => {
   for (const name of ['server.crt', 'server.key', 'ca.crt']) {
     copyFileSync(file(name), join(data, name));
     chownSync(join(data, name), uid, gid);
+    chmodSync(join(data, name), 0o600); // a key that others may read is refused, and git keeps no such modes
   }
   const admin = await PgConnection.connect(parsePgUrl(cluster.url()));
   await admin.query("create database cert");
