@@ -129,7 +129,10 @@ const complex = (): never => evaluationFailed('2201F', 'a negative number raised
 const unsupported = (what: string): never => evaluationFailed('0A000', `numeric power with ${what} is not supported: cast to double precision`);
 
 function wholePower(base: Decimal, n: number, exponentScale: number): Decimal {
-  if (base.sign === 0) return n === 0 ? new Decimal(power(16), 16) : new Decimal(0n, MIN_SIG_DIGITS);
+  if (base.sign === 0) {
+    const scale = Math.min(Math.max(MIN_SIG_DIGITS, base.scale, exponentScale), MAX_DISPLAY_SCALE);
+    return new Decimal(n === 0 ? power(scale) : 0n, scale);
+  }
   const leadingDigits = Number(`0.${(base.unscaled < 0n ? -base.unscaled : base.unscaled).toString().slice(0, 17)}`);
   const log10 = Math.log10(leadingDigits) + digits(base.unscaled) - base.scale;
   const weight = n * log10;

@@ -41,6 +41,9 @@ describe('values', () => {
     assert.equal(value("'a' || 'b' = 'ab'"), true);
     assert.equal(value('1 < 2 is not null'), true);
     assert.equal(String(value('1 / 3.0')), '0.33333333333333333333');
+    assert.equal(String(value('(0 / 3.0) ^ 2')), '0.00000000000000000000');
+    assert.equal(String(value('0.0 ^ 2.000000000000000000')), '0.000000000000000000');
+    assert.equal(String(value('(0 / 3.0) ^ 0')), '1.00000000000000000000');
   });
 
   test('logic has three values', () => {

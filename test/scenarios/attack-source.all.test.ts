@@ -5,6 +5,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Running } from '../../src/control/index.ts';
+import type { PgConnection } from '../../src/wire/index.ts';
 import { connect, Scenario, until } from '../support/scenario.ts';
 
 let scenario: Scenario;
@@ -72,6 +73,46 @@ test('a slot that was dropped while the process ran is noticed, and a resync men
   await running.caughtUp();
   const { source, target } = await scenario.both('t');
   assert.deepEqual(target, source);
+});
+
+// PostgreSQL's own error: what commits while a new slot waits for older transactions is unknown to its decoding when a still older one goes on.
+test('a slot that the server cannot decode: a new one mends it', async () => {
+  await scenario.fresh();
+  await scenario.db.query(`create table t (id int primary key, v text); insert into t values (1, 'one')`);
+  const connections = await Promise.all([1, 2, 3, 4].map(() => connect(scenario.sourceUrl)));
+  const [first, second, writer, ticker] = connections as [PgConnection, PgConnection, PgConnection, PgConnection];
+  const slotWaitsFor = ({ pid }: PgConnection): Promise<void> =>
+    until(async () => (await scenario.db.rows(`select 1 as x from pg_stat_activity where backend_type = 'walsender' and ${pid} = any (pg_blocking_pids(pid))`)).length === 1);
+  // Commits write out what a new slot waits to read; alone, the server takes seconds to do so.
+  let over = false;
+  const commits = (async () => {
+    while (!over) await Promise.all([ticker.query(`select pg_logical_emit_message(true, 'test', '')`), new Promise((resolve) => setTimeout(resolve, 20))]);
+  })();
+  await first.query('begin; select pg_current_xact_id()');
+  const starting = scenario.up();
+  await slotWaitsFor(first);
+  await second.query('begin; select pg_current_xact_id()');
+  await scenario.db.query('truncate t');
+  await first.query('commit');
+  await slotWaitsFor(second);
+  await writer.query(`begin; insert into t values (2, 'two')`);
+  await second.query('commit');
+  const running = await starting;
+  await until(() => running.status().sources['shop']?.state !== 'starting');
+  await writer.query('commit');
+  await until(() => /could not map filen.*\[SERVER_ERROR\]/.test(failure(running)));
+  assert.match(running.status().sources['shop']?.next ?? '', /select pg_drop_replication_slot\('millrace_shop'\), then `millrace resync`/);
+  await until(() => running.status().replicas['warehouse']?.state === 'streaming');
+  await until(() => scenario.db.query(`select pg_drop_replication_slot('millrace_shop')`).then(() => true, () => false));
+  await until(() => running.status().replicas['warehouse']?.state === 'failed', 40_000);
+  assert.match(failure(running), /SLOT_LOST/);
+  await running.resync('warehouse', []);
+  await scenario.db.query(`insert into t values (3, 'three')`);
+  await running.caughtUp();
+  assert.deepEqual((await scenario.both('t')).target, ['(2,two)', '(3,three)']);
+  over = true;
+  await commits;
+  await Promise.all(connections.map((connection) => connection.close()));
 });
 
 test('a source restored to a point in time that has gone on past the old positions is told by its timeline', async () => {

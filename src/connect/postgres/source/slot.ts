@@ -96,8 +96,10 @@ export function describeSlotError(error: unknown, where: string, name: string): 
   }
   if (error.code === '58P01') return new MillraceError('SLOT_LOST', `the server no longer has WAL that slot "${name}" needs`, parts);
   if (error.code === 'XX000') {
-    // The server's own decoding failed, e.g. "could not map filenode" about a table that is rewritten just then: the next attempt may pass.
-    return new MillraceError('SERVER_ERROR', error.message, { ...parts, retriable: true, hint: `if it stays, the server cannot decode this change: \`millrace resync\` reads the tables again behind it` });
+    // The server's own decoding failed, e.g. "could not map filenode". The next attempt may pass; but a slot that was made while tables were
+    // rewritten beside other transactions has a wrong picture of the catalog for ever (PostgreSQL 15 to 18 do not follow what commits meanwhile).
+    const hint = `if it stays, this slot is spoilt: at the source, select pg_drop_replication_slot(${quoteLiteral(name)}), then \`millrace resync\` each replica, which makes a new one`;
+    return new MillraceError('SERVER_ERROR', error.message, { ...parts, retriable: true, hint });
   }
   if (error.code === '42501') {
     return new MillraceError('PRIVILEGE_MISSING', error.message, { ...parts, hint: 'alter role NAME replication (on managed servers: grant rds_replication or the like); `millrace doctor` prints the exact one' });
