@@ -34,7 +34,7 @@ export function unitsOf({ fold, layout }: Table): number[][] {
     return at;
   };
   for (let i = 0; i < fold.moves.length; i += 2) parent[root(fold.moves[i] as number)] = root(fold.moves[i + 1] as number);
-  if (!layout.key.every((i) => layout.columns[i]?.comparable)) {
+  if (!layout.keyPlain) {
     const first = new Map<string, number>();
     for (let entry = 0; entry < fold.count; entry++) {
       const key = entryKey(fold, entry);

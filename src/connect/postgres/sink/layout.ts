@@ -49,6 +49,8 @@ export interface Layout {
   readonly rewrites: boolean;
   /** Whether an index finds rows by the key. */
   readonly keyIndexed: boolean;
+  /** Whether keys that are equal are so in every way. */
+  readonly keyPlain: boolean;
   /** Whether it is known which keys are the same row at the target: those with the same `keyText`. */
   readonly keySure: boolean;
   /** Names for prepared statements and temporary tables. */
@@ -106,6 +108,7 @@ export function makeLayout(write: TableWrite, shape: Shape, replicaRole: boolean
     path,
     rewrites: path === 'merge' && direct && columns.length === written && shape.indexes <= 2 && !shape.fires,
     keyIndexed: covering.length > 0 || shape.uniques.some((unique) => unique.columns.every((name) => keyNames.includes(name))),
+    keyPlain: key.every((at) => columns[at]?.comparable),
     keySure: target.key.every((i) => {
       const [type, actual] = [baseType((target.columns[i] as Column).type).oid, shape.columns.get(target.columns[i]?.name as string)];
       return writtenDifferently.has(type) ? type === actual?.baseOid : actual?.comparable === true;

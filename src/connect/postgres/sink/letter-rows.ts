@@ -75,12 +75,15 @@ export async function writeLetter(session: Session, consumer: string, position: 
 const columnOf = (error: Letter['error']): string | undefined =>
   error instanceof PgError ? (error.column ?? /column ([^:\n,]+)/.exec(error.context ?? '')?.[1]) : undefined;
 
-/** The changes that made units of a fold, in their order; those that later ones of the unit have made pointless are left out. */
-export function changesOf({ fold }: Table, units: readonly (readonly number[])[]): KeptChange[][] {
+/**
+ * The changes that made units of a fold, in their order; those that later ones of the unit have made pointless are left out. Not where a key has
+ * several spellings: a replay folds changes again, which goes by the spelling.
+ */
+export function changesOf({ fold, layout }: Table, units: readonly (readonly number[])[]): KeptChange[][] {
   const unitOf = new Map(units.flatMap((unit, i) => unit.map((entry) => [entry, i] as const)));
   const changes: KeptChange[][] = units.map(() => []);
   for (const { entry, write, row } of fold.changesOf(unitOf)) changes[unitOf.get(entry) as number]?.push(changeOf(write, row));
-  return changes.map((each) => living(merged(each)));
+  return layout.keyPlain ? changes.map((each) => living(merged(each))) : changes;
 }
 
 /** A part of a row goes into the change right before it, where that has written the row: one letter a row, however often it changes in a commit. */

@@ -88,6 +88,8 @@ function take(index: Map<string, Set<string>>, key: string, id: string): void {
 export interface Meeting {
   readonly letters: TableLetters;
   readonly roots: readonly string[];
+  /** Of the changes. */
+  readonly keys: ReadonlySet<string>;
   /** How the changes can be applied; undefined: they must join. */
   readonly ending: Ending | undefined;
 }
@@ -157,7 +159,9 @@ export class OpenLetters {
         // What the commit tells of these keys is not what the target has: a refused row may have left one there.
         for (const entry of met[i] as number[]) fold.existed[entry] = 1;
         if (meeting?.ending) {
-          this.clear(session, layout, meeting.ending.gone);
+          // An upsert leaves the key as the row that is there spells it.
+          const respelled = layout.keyPlain ? [] : [...meeting.keys].filter((key) => letters.names(key));
+          this.clear(session, layout, [...meeting.ending.gone, ...respelled]);
           this.end(session, meeting);
         } else if (meeting && !mayJoin) next.push(i);
         else if (meeting) {
@@ -182,7 +186,7 @@ export class OpenLetters {
     // Others have been replayed or dropped meanwhile, as a whole.
     for (const id of letters.of(found.filter((root) => !open.has(root)))) letters.remove(id);
     const roots = found.filter((root) => open.has(root));
-    return roots.length === 0 ? undefined : { letters, roots, ending: endingOf(letters, letters.of(roots), later, keys, layout) };
+    return roots.length === 0 ? undefined : { letters, roots, keys, ending: endingOf(letters, letters.of(roots), later, keys, layout) };
   }
 
   /** Deletes rows that the source has moved away or deleted. */

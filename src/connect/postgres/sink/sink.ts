@@ -8,7 +8,7 @@ import { recordProjectId } from './bookkeeping.ts';
 import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
 import { isolate, isRowError, rowMissing, tryOrdered, unitsOf } from './isolate.ts';
-import { changeOf, changesOf, type KeptChange, keyText, type Letter, rejected, writeLetter } from './letter-rows.ts';
+import { changeOf, changesOf, keysOf, type KeptChange, type Letter, rejected, writeLetter } from './letter-rows.ts';
 import { loadTable } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
 import { arbiter, type OrderedRow, sendOrdered } from './ordered.ts';
@@ -304,8 +304,8 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       if (!meeting?.ending) return;
       this.#letters.clear(session, layout, meeting.ending.gone);
       // A refused row may have left one under the key that a new one gets.
-      const key = change.key && keyText(change, change.key);
-      const meetsRow = change.oldKey !== undefined || ((change.op === 'insert' || change.op === 'read') && !arbiter(layout));
+      const { key } = keysOf(change);
+      const meetsRow = change.oldKey !== undefined || ((change.op === 'insert' || change.op === 'read') && !(layout.keyPlain && arbiter(layout)));
       if (key !== undefined && meetsRow && meeting.letters.names(key)) this.#letters.clear(session, layout, [key]);
     };
     if (mode !== 'isolate') {
