@@ -72,7 +72,7 @@ test('follows a writer that is at work, a restart with a torn end included', asy
   const again = await open();
   write(again, 20);
   await again.close();
-  for (let i = 0; i < 50 && changes(found).length < changes(written).length; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let i = 0; i < 600 && changes(found).length < changes(written).length; i++) await new Promise((resolve) => setTimeout(resolve, 50));
   stop.abort();
   await following;
   assert.deepEqual(changes(found), changes(written));
@@ -88,12 +88,19 @@ test('from now on: nothing old, everything new', async () => {
   const following = (async () => {
     for await (const run of followLog(folder, { from: 'now', follow: true, signal: stop.signal })) found.push(run);
   })();
-  await new Promise((resolve) => setTimeout(resolve, 250));
-  const fresh = Array.from({ length: 5 }, () => runs.next());
-  for (const run of fresh) stream.append(run);
+  // Now is when the reader has opened the log: the first of these may lie before it.
+  const fresh: Run[] = [];
+  const write = async (): Promise<void> => {
+    stream.append((fresh[fresh.length] = runs.next()));
+    await stream.sync();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  for (let i = 0; i < 600 && found.length === 0; i++) await write();
+  for (let i = 0; i < 5; i++) await write();
   await stream.close();
-  for (let i = 0; i < 50 && changes(found).length < changes(fresh).length; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let i = 0; i < 600 && found.at(-1)?.position !== fresh.at(-1)?.position; i++) await new Promise((resolve) => setTimeout(resolve, 50));
   stop.abort();
   await following;
-  assert.deepEqual(changes(found), changes(fresh));
+  assert.ok(found.length > 0);
+  assert.deepEqual(changes(found), changes(fresh).slice(-changes(found).length));
 });

