@@ -18,6 +18,7 @@ export const crashPoints = [
   'log.before-trim',
   'apply.after-begin',
   'apply.mid-copy',
+  'apply.between-pieces',
   'apply.before-commit',
   'apply.after-commit-sent',
   'apply.after-commit',

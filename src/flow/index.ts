@@ -2,5 +2,5 @@
 export type { Feed, FeedMembership } from './feed.ts';
 export type { Load, LoadedTable } from './load.ts';
 export type { RunSink, Snapshot, Source, SourceState } from './source.ts';
-export type { Committed, ConsumerPosition, TransactionalSink } from './sink.ts';
+export type { Committed, ConsumerPosition, Piece, TransactionalSink } from './sink.ts';
 export type { RejectedRows, TableStep, TableTruncate, TableWrite, TargetColumn, TargetTable } from './table-write.ts';

@@ -16,6 +16,12 @@ export interface Committed {
   readonly deadLetters: number;
 }
 
+/** A part of an epoch. `position` is where the epoch ends, in the last piece; in the others no more than that. */
+export interface Piece<Step> {
+  readonly steps: readonly Step[];
+  readonly position: Position;
+}
+
 /** `Step` is what the sink can apply in order: for tables, the folded writes of some runs, or a truncate. */
 export interface TransactionalSink<Step> {
   /** Takes over the consumer: raises the fence (waiting for a pending commit of a predecessor), then reads its positions. */
@@ -26,6 +32,11 @@ export interface TransactionalSink<Step> {
    * process has taken over, a retriable error when trying again may help.
    */
   commit(part: string, position: Position, steps: readonly Step[]): Promise<Committed>;
+  /**
+   * The same for an epoch that is too large to be held at once. `pieces` gives them from the first one at each call; the sink calls it again
+   * when it has to begin anew. What it throws leaves nothing behind and is thrown on.
+   */
+  commitPieces(part: string, pieces: () => AsyncIterable<Piece<Step>>): Promise<Committed>;
   /** Does what can be done for a later `commit` of these very steps while an earlier one is on its way. Changes nothing; may do nothing. */
   prepare?(steps: readonly Step[]): void;
   close(): Promise<void>;

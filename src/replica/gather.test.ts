@@ -7,7 +7,7 @@ import { asPosition, type Position, type Run, transactionOf } from '../data/inde
 import { RandomRuns } from '../../test/support/random-run.ts';
 import { Gatherer } from './gather.ts';
 
-const limits = { rowsMax: 30, bytesMax: 10_000, lingerRowsMin: 1000, lingerMsMax: 1 };
+const limits = { rowsMax: 30, bytesMax: 10_000, wholeBytesMax: 1 << 30, lingerRowsMin: 1000, lingerMsMax: 1 };
 
 /** Rows of each transaction, by the place of its commit. */
 function count(runs: readonly Run[], into = new Map<Position, number>()): Map<Position, number> {

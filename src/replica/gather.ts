@@ -1,18 +1,22 @@
 // Gathers runs into epochs: as much as is there, up to a limit, always whole transactions, and never past a hold.
 import type { Clock } from '../base/index.ts';
-import type { StreamReader } from '../bus/index.ts';
-import { batchFrom, firstRowFrom, type Position, type Run, runAfter, runBytes, runRows } from '../data/index.ts';
+import { AbandonedTransaction, type StreamReader } from '../bus/index.ts';
+import { asPosition, batchFrom, firstRowFrom, type Position, type Run, runAfter, runBytes, runRows } from '../data/index.ts';
 
 export interface Gathered {
   readonly runs: readonly Run[];
   /** Where the consumer stands once these are applied. */
   readonly position: Position;
   readonly rows: number;
+  /** The rest of a transaction is missing that is too large to be gathered whole: read it by `pieces`, from where the epoch begins. */
+  readonly tooLarge: boolean;
 }
 
 export interface GatherLimits {
   readonly rowsMax: number;
   readonly bytesMax: number;
+  /** A transaction that would make an epoch larger than this is given out in pieces of `bytesMax`. */
+  readonly wholeBytesMax: number;
   /**
    * An epoch of changes that are late already waits for more of them, since large epochs cost less a row: by a tenth of their age, up to
    * this. With few rows it does not wait, so that a source whose clock is wrong has no slow replica.
@@ -83,6 +87,7 @@ export class Gatherer {
     for (;;) {
       const whole = runs.length === 0 || runs.at(-1)?.open === false;
       if (whole && (rows >= this.#limits.rowsMax || bytes >= this.#limits.bytesMax)) break;
+      if (!whole && bytes > this.#limits.wholeBytesMax) return { runs: [], position: from, rows, tooLarge: true };
       this.#isIdle = waits && runs.length === 0;
       const read: Run | undefined = this.#left ?? (await this.#reader.next(runs.length === 0 ? waits : !whole));
       this.#isIdle = false;
@@ -107,7 +112,31 @@ export class Gatherer {
       bytes += runBytes(run);
       if (!run.open) position = run.position;
     }
-    return runs.length === 0 ? undefined : { runs, position, rows };
+    return runs.length === 0 ? undefined : { runs, position, rows, tooLarge: false };
+  }
+
+  /**
+   * An epoch behind `from` in pieces, the last of which is the first that ends a transaction. `position` is where the epoch ends, in the last
+   * piece, and no more than that in the others. Throws AbandonedTransaction when the reader is closed before that.
+   */
+  async *pieces(from: Position): AsyncGenerator<Omit<Gathered, 'tooLarge'>, void> {
+    for (let inside = false; ; ) {
+      const runs: Run[] = [];
+      let [rows, bytes] = [0, 0];
+      while (runs.length === 0 || (runs.at(-1)?.open && rows < this.#limits.rowsMax && bytes < this.#limits.bytesMax)) {
+        const read = await this.#reader.next(true);
+        if (!read) throw new AbandonedTransaction();
+        const run = inside ? read : runAfter(read, from);
+        if (!run) continue;
+        inside = true;
+        runs.push(run);
+        rows += runRows(run);
+        bytes += runBytes(run);
+      }
+      const last = runs.at(-1) as Run;
+      yield { runs, rows, position: last.open ? asPosition(last.transactions.at(-1)?.commit ?? from) : last.position };
+      if (!last.open) return;
+    }
   }
 
   #lingerMs(runs: readonly Run[]): number {

@@ -2,7 +2,7 @@
 import { MillraceError } from '../base/index.ts';
 import { AbandonedTransaction } from '../bus/index.ts';
 import { asPosition, type Position, type Relation, type Run } from '../data/index.ts';
-import type { ConsumerPosition, FeedMembership, SourceState, TableStep } from '../flow/index.ts';
+import type { Committed, ConsumerPosition, FeedMembership, Piece, SourceState, TableStep } from '../flow/index.ts';
 import { checkGap, checkIdentity } from './checks.ts';
 import { type Gathered, Gatherer } from './gather.ts';
 import { Loader, type LoaderOptions } from './loader.ts';
@@ -12,14 +12,26 @@ import { SourceTables } from './source-tables.ts';
 
 export interface PartOptions extends LoaderOptions {
   compile(relations: readonly Relation[]): Promise<Routes>;
+  /** About how many bytes of rows an epoch has at the most; a transaction of more than twice as many is applied in pieces. */
+  readonly epochBytesMax: number;
 }
 
-const limits = { rowsMax: 20_000, bytesMax: 8 << 20, lingerMsMax: 100, lingerRowsMin: 100 };
+const limits = { rowsMax: 50_000, lingerMsMax: 100, lingerRowsMin: 100 };
 /** An idle position is written to the target this often, so that the source can forget what lies before it. */
 const idleCommitEveryMs = 5000;
 
 /** From this size on, the next epoch is made while the one before it is on its way; smaller ones do better to grow until then. */
 const aheadRowsMin = 2000;
+
+/** A table has a new shape in the middle of an epoch that is applied in pieces: the target follows, and the epoch begins anew. */
+class NewShape extends Error {
+  readonly run: Run;
+
+  constructor(run: Run) {
+    super('a table has a new shape');
+    this.run = run;
+  }
+}
 
 interface Epoch {
   readonly gathered: Gathered;
@@ -133,32 +145,49 @@ export class Part {
   }
 
   async #follow(routes: Routes, tables: SourceTables, signal: AbortSignal): Promise<void> {
-    const { feed } = this.#options;
     while (!signal.aborted) {
-      const from = this.progress.applied as Position;
-      const reader = feed.stream.read(feed.stream.end !== undefined && from > feed.stream.end ? feed.stream.end : from);
-      const close = (): void => reader.close();
-      signal.addEventListener('abort', close, { once: true });
-      this.#gatherer = new Gatherer(reader, limits, this.#options.clock, signal);
-      this.#gatherer.hold = this.#hold?.goal;
       try {
-        await this.#apply(this.#gatherer, routes, tables, signal);
+        if ((await this.#apply(routes, tables, signal)) === 'tooLarge') await this.#applyInPieces(routes, tables, signal);
       } catch (error) {
         if (!(error instanceof AbandonedTransaction)) {
           this.release();
           throw error;
         }
-      } finally {
-        signal.removeEventListener('abort', close);
-        reader.close();
-        this.#gatherer = undefined;
       }
     }
     this.release();
   }
 
-  async #apply(gatherer: Gatherer, routes: Routes, tables: SourceTables, signal: AbortSignal): Promise<void> {
-    const { target, clock, metrics, replica } = this.#options;
+  /** A reader behind what is applied; it closes itself when the signal aborts. */
+  #read(signal: AbortSignal): { readonly gatherer: Gatherer; close(): void } {
+    const { feed, clock, epochBytesMax } = this.#options;
+    const from = this.progress.applied as Position;
+    const reader = feed.stream.read(feed.stream.end !== undefined && from > feed.stream.end ? feed.stream.end : from);
+    const abort = (): void => reader.close();
+    signal.addEventListener('abort', abort, { once: true });
+    const gatherer = new Gatherer(reader, { ...limits, bytesMax: epochBytesMax, wholeBytesMax: 2 * epochBytesMax }, clock, signal);
+    gatherer.hold = this.#hold?.goal;
+    this.#gatherer = gatherer;
+    const close = (): void => {
+      signal.removeEventListener('abort', abort);
+      reader.close();
+      this.#gatherer = undefined;
+    };
+    return { gatherer, close };
+  }
+
+  /** Applies epoch after epoch, until the signal aborts or one comes that cannot be held at once. */
+  async #apply(routes: Routes, tables: SourceTables, signal: AbortSignal): Promise<'tooLarge' | undefined> {
+    const { gatherer, close } = this.#read(signal);
+    try {
+      return await this.#applyEpochs(gatherer, routes, tables, signal);
+    } finally {
+      close();
+    }
+  }
+
+  async #applyEpochs(gatherer: Gatherer, routes: Routes, tables: SourceTables, signal: AbortSignal): Promise<'tooLarge' | undefined> {
+    const { target, clock } = this.#options;
     const { consistentFrom } = tables;
     let ahead: Epoch | undefined;
     while (!signal.aborted) {
@@ -171,8 +200,8 @@ export class Part {
         if (signal.aborted || !(await this.#standStill(signal))) return;
         continue;
       }
-      const first = gathered.runs.find((run) => run.transactions.length > 0);
-      this.progress.pendingSinceUs = first?.transactions[0]?.timeUs ?? 0n;
+      if (gathered.tooLarge) return 'tooLarge';
+      this.#pending(gathered.runs);
       const steps: readonly TableStep[] = ahead?.steps ?? (await this.#stepsOf(gathered, routes, tables));
       ahead = undefined;
       let looking: Promise<Epoch | undefined> | undefined;
@@ -181,18 +210,77 @@ export class Part {
         const committing = target.commit(this.source, gathered.position, steps);
         if (gathered.rows >= aheadRowsMin) looking = this.#lookAhead(gatherer, gathered.position, routes, tables);
         looking?.catch(() => undefined); // whatever is wrong with the next epoch, this one is finished first; it is awaited below
-        const committed = await committing;
-        this.#storedIs(gathered.position);
-        this.progress.rows += committed.rows;
-        metrics.add('replicaRows', { replica }, committed.rows);
-        metrics.add('replicaEpochs', { replica });
+        this.#committed(await committing, gathered.position);
       }
-      this.progress.applied = gathered.position;
-      this.progress.pendingSinceUs = 0n;
-      // What was gathered before the hold was set may have gone past it.
-      if (this.#hold && gathered.position > this.#hold.goal) this.#hold.passed(gathered.position);
-      else if (this.#hold && gathered.position === this.#hold.goal) this.#hold.reached();
+      this.#applied(gathered.position);
       ahead = await looking;
+    }
+    return undefined;
+  }
+
+  #pending(runs: readonly Run[]): void {
+    const first = runs.find((run) => run.transactions.length > 0);
+    this.progress.pendingSinceUs = first?.transactions[0]?.timeUs ?? 0n;
+  }
+
+  #committed({ rows }: Committed, position: Position): void {
+    const { metrics, replica } = this.#options;
+    this.#storedIs(position);
+    this.progress.rows += rows;
+    metrics.add('replicaRows', { replica }, rows);
+    metrics.add('replicaEpochs', { replica });
+  }
+
+  #applied(position: Position): void {
+    this.progress.applied = position;
+    this.progress.pendingSinceUs = 0n;
+    // What was gathered before the hold was set may have gone past it.
+    if (this.#hold && position > this.#hold.goal) this.#hold.passed(position);
+    else if (this.#hold && position === this.#hold.goal) this.#hold.reached();
+  }
+
+  /** One epoch, made piece by piece while the target takes it in one transaction. */
+  async #applyInPieces(routes: Routes, tables: SourceTables, signal: AbortSignal): Promise<void> {
+    const epoch = { end: this.progress.applied as Position, shapes: new Set<string>() };
+    for (;;) {
+      try {
+        const committed = await this.#options.target.commitPieces(this.source, () => this.#pieces(routes, tables, signal, epoch));
+        this.#committed(committed, epoch.end);
+        return this.#applied(epoch.end);
+      } catch (error) {
+        if (!(error instanceof NewShape)) throw error;
+        // Runs in the old shape come again before those in the new one.
+        for (const relation of newShapes(error.run, routes)) {
+          const known = routes.for(relation)[0]?.relation;
+          for (const one of [relation, known]) if (one) epoch.shapes.add(`${one.oid} ${one.version}`);
+        }
+        await this.#followShapes(error.run, routes);
+      }
+    }
+  }
+
+  /** The pieces of the next epoch, from its beginning. Throws NewShape where the target's tables must follow first: not one of `epoch.shapes`. */
+  async *#pieces(
+    routes: Routes, tables: SourceTables, signal: AbortSignal, epoch: { end: Position; readonly shapes: ReadonlySet<string> },
+  ): AsyncGenerator<Piece<TableStep>, void> {
+    const { gatherer, close } = this.#read(signal);
+    try {
+      for await (const { runs, position } of gatherer.pieces(this.progress.applied as Position)) {
+        if (this.progress.pendingSinceUs === 0n) this.#pending(runs);
+        const steps: TableStep[] = [];
+        for (const gathered of runs) {
+          const run = tables.withoutNew(gathered);
+          for (const relation of newShapes(run, routes)) {
+            if (!epoch.shapes.has(`${relation.oid} ${relation.version}`)) throw new NewShape(run);
+            routes.relationChanged(relation);
+          }
+          steps.push(...routes.steps(tables.withoutLoaded(run)));
+        }
+        epoch.end = position;
+        yield { steps, position };
+      }
+    } finally {
+      close();
     }
   }
 

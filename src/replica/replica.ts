@@ -21,6 +21,8 @@ export interface ReplicaOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** About how many bytes of rows an epoch has at the most. */
+  readonly epochBytesMax: number;
   /**
    * Makes the target for one attempt; `prepare` brings its tables into the wanted shape, or refuses. `onSlow` hears what the target does while it
    * answers nothing for long, undefined when it has answered.
@@ -157,6 +159,11 @@ export class Replica {
           this.#letters.committed(committed.deadLetters);
           return committed;
         },
+        commitPieces: async (part, pieces) => {
+          const committed = await this.#inTurn('', () => current().target.commitPieces(part, pieces));
+          this.#letters.committed(committed.deadLetters);
+          return committed;
+        },
         tables: (part) => this.#inTurn('', () => current().target.tables(part)),
         forgetOthers: (part, tables) => this.#inTurn('', () => current().target.forgetOthers(part, tables)),
         loadRanks: (tables) => this.#inTurn('', () => current().target.loadRanks(tables)),
@@ -177,6 +184,7 @@ export class Replica {
           clock,
           logger: logger.with({ source: feed.source.name }),
           metrics,
+          epochBytesMax: this.#options.epochBytesMax,
           compile: (relations) => this.#options.compile(feed.source.name, relations),
           prepare: (routes) => this.#prepare(routes),
         }),

@@ -1,4 +1,5 @@
-// Transactions that are cut into open runs: with breaks in between, a TRUNCATE or a new column inside, restarts, and verify beside them.
+// Transactions that are cut into open runs, applied at once and, where there is little memory, in pieces: with breaks in between, a TRUNCATE or
+// a new column inside, restarts, rows that are refused, and verify beside them.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { loadProject, verify } from '../../src/control/index.ts';
@@ -9,6 +10,18 @@ before(async () => {
   scenario = await Scenario.start();
 });
 after(() => scenario.remove());
+
+const configuration = (memory: string): string => `millrace: 1
+limits: { memory: ${memory} }
+sources:
+  shop:
+    postgres: \${SHOP_URL}
+    tables: [public.*]
+replicas:
+  warehouse:
+    from: shop
+    postgres: \${WAREHOUSE_URL}
+`;
 
 const tables = `create table big (id int primary key, v text, filler text); alter table big alter filler set storage external;
   create table small (id int primary key, n int); insert into small select i, 0 from generate_series(1, 50) i`;
@@ -22,57 +35,77 @@ async function proveSame(): Promise<void> {
   }
 }
 
-test('a large transaction with a truncate, a new column and key changes inside, beside small ones', async () => {
-  await scenario.fresh();
-  await scenario.db.query(tables);
+for (const memory of ['1GB', '16MB']) {
+  test(`a large transaction with a truncate, a new column and key changes inside, beside small ones, ${memory}`, async () => {
+    await scenario.fresh(configuration(memory));
+    await scenario.db.query(tables);
+    const running = await scenario.up();
+    await running.caughtUp();
+    const other = await connect(scenario.sourceUrl);
+    await scenario.db.query(`begin; ${rows(1, 6000, 'first')}; update small set n = n + 1 where id <= 10`);
+    await other.query('update small set n = n + 1 where id > 10');
+    await scenario.db.query(`truncate big; ${rows(1, 6000, 'second')}; update big set id = -id where id <= 2000; alter table big add column extra int default 7`);
+    await scenario.db.query(`update big set id = -id, extra = 8 where id < -1000; ${rows(30001, 33000, 'third').replace('into big', 'into big (id, v, filler)')}; update big set v = 'touched' where id % 3 = 0; commit`);
+    await other.close();
+    await running.caughtUp();
+    await proveSame();
+    assert.equal((await scenario.copy.rows<{ n: string }>('select count(*)::text as n from big where extra = 7 and id > 30000'))[0]?.n, '3000');
+    await scenario.stop();
+  });
+
+  test(`the connection breaks inside large transactions, the replica pauses in between, and it is verified at once, ${memory}`, async () => {
+    await scenario.fresh(configuration(memory));
+    await scenario.db.query(tables);
+    const running = await scenario.up();
+    await running.caughtUp();
+    const seen = new Set<string>();
+    let busy = true;
+    const watch = (async () => {
+      while (busy) seen.add((await scenario.copy.rows<{ n: string }>('select (count(*) % 6000)::text as n from big'))[0]?.n ?? '');
+    })();
+    const breaks = (async () => {
+      const admin = await connect(scenario.source.url());
+      for (let n = 0; busy; n++) {
+        await new Promise((resolve) => setTimeout(resolve, 130 + (n % 5) * 60));
+        await admin.query("select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = 'millrace_shop'");
+        if (n % 3 === 2) {
+          await running.pause('warehouse');
+          await running.resume('warehouse');
+        }
+      }
+      await admin.close();
+    })();
+    for (let n = 0; n < 5; n++) await scenario.db.query(`begin; ${rows(n * 6000, n * 6000 + 5999, `t${n}`)}; update small set n = n + 1; commit`);
+    await until(() => running.status().replicas['warehouse']?.state === 'streaming', 20_000);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    busy = false;
+    await Promise.all([watch, breaks]);
+    await running.caughtUp();
+    assert.deepEqual([...seen], ['0'], 'a part of a transaction was visible');
+    await proveSame();
+  });
+}
+
+test('in pieces: a refused row costs one letter, unique values are swapped across pieces, and the rest of the commit is there', async () => {
+  await scenario.fresh(configuration('16MB'));
+  await scenario.db.query(`${tables}; create table slots (id int primary key, tag text unique deferrable)`);
+  await scenario.copy.query('create table slots (id int primary key, tag text unique check (length(tag) < 20))');
   const running = await scenario.up();
   await running.caughtUp();
-  const other = await connect(scenario.sourceUrl);
-  await scenario.db.query(`begin; ${rows(1, 6000, 'first')}; update small set n = n + 1 where id <= 10`);
-  await other.query('update small set n = n + 1 where id > 10');
-  await scenario.db.query(`truncate big; ${rows(1, 6000, 'second')}; update big set id = -id where id <= 2000; alter table big add column extra int default 7`);
-  await scenario.db.query(`update big set id = -id, extra = 8 where id < -1000; ${rows(30001, 33000, 'third').replace('into big', 'into big (id, v, filler)')}; update big set v = 'touched' where id % 3 = 0; commit`);
-  await other.close();
+  await scenario.db.query(`begin; insert into slots select i, 'tag' || i from generate_series(1, 5000) i; ${rows(1, 6000, 'first')}; insert into slots values (9999, repeat('long', 9));
+    update slots set tag = 'free' where id = 1; update slots set tag = 'tag1' where id = 2; update slots set tag = 'tag2' where id = 1; ${rows(6001, 9000, 'second')};
+    delete from slots where id between 100 and 4000; commit`);
   await running.caughtUp();
-  await proveSame();
-  assert.equal((await scenario.copy.rows<{ n: string }>('select count(*)::text as n from big where extra = 7 and id > 30000'))[0]?.n, '3000');
+  for (const table of ['big', '(select * from slots where id < 9999) s']) {
+    const { source, target } = await scenario.both(table);
+    assert.deepEqual(target, source, table);
+  }
+  assert.deepEqual(await scenario.copy.rows('select op, key::text as key, state from millrace.dead_letters'), [{ op: 'insert', key: '["9999"]', state: 'open' }]);
   await scenario.stop();
 });
 
-test('the connection breaks inside large transactions, the replica pauses in between, and it is verified at once', async () => {
-  await scenario.fresh();
-  await scenario.db.query(tables);
-  const running = await scenario.up();
-  await running.caughtUp();
-  const seen = new Set<string>();
-  let busy = true;
-  const watch = (async () => {
-    while (busy) seen.add((await scenario.copy.rows<{ n: string }>('select (count(*) % 6000)::text as n from big'))[0]?.n ?? '');
-  })();
-  const breaks = (async () => {
-    const admin = await connect(scenario.source.url());
-    for (let n = 0; busy; n++) {
-      await new Promise((resolve) => setTimeout(resolve, 130 + (n % 5) * 60));
-      await admin.query("select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = 'millrace_shop'");
-      if (n % 3 === 2) {
-        await running.pause('warehouse');
-        await running.resume('warehouse');
-      }
-    }
-    await admin.close();
-  })();
-  for (let n = 0; n < 5; n++) await scenario.db.query(`begin; ${rows(n * 6000, n * 6000 + 5999, `t${n}`)}; update small set n = n + 1; commit`);
-  await until(() => running.status().replicas['warehouse']?.state === 'streaming', 20_000);
-  await new Promise((resolve) => setTimeout(resolve, 1500));
-  busy = false;
-  await Promise.all([watch, breaks]);
-  await running.caughtUp();
-  assert.deepEqual([...seen], ['0'], 'a part of a transaction was visible');
-  await proveSame();
-});
-
 test('verify beside large and small transactions finds them equal, again and again', async () => {
-  await scenario.fresh();
+  await scenario.fresh(configuration('64MB'));
   await scenario.db.query(tables);
   const { child, outcome } = scenario.millrace(['up']);
   await until(async () => (await scenario.copy.rows<{ there: string }>("select (to_regclass('public.small') is not null)::text as there"))[0]?.there === 'true');

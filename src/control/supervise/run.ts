@@ -58,7 +58,8 @@ async function start(
       identity: (name) => captureOf(name)?.identity ?? { systemId: '', timeline: 0 },
       relations: async (name) => (await captureOf(name)?.source.readRelations()) ?? [],
     }, () => keptId(project.folder));
-    return new Replica({ spec, feeds, ...around, logger, random: new Random(process.pid ^ 0x5bd1e995), ...targets });
+    const epochBytesMax = Math.min(16 << 20, Math.max(256 << 10, Math.floor(project.limits.memoryBytes / 64)));
+    return new Replica({ spec, feeds, ...around, epochBytesMax, logger, random: new Random(process.pid ^ 0x5bd1e995), ...targets });
   });
   for (const replica of replicas) replica.start();
   for (const capture of captures) capture.start();

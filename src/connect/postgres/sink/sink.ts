@@ -1,7 +1,7 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
 import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
-import type { Committed, ConsumerPosition, Load, LoadedTable, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
+import type { Committed, ConsumerPosition, Load, LoadedTable, Piece, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { recordProjectId } from './bookkeeping.ts';
@@ -116,9 +116,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     const session = await this.#ready();
     const settled = this.#settlePending(part, position);
     if (settled) return settled;
-    try {
-      if (this.#newLetters) await this.#letters.load(session, this.#options.consumer);
-      this.#newLetters = false;
+    return this.#guarded(session, async () => {
       await this.#layouts.load(session, steps);
       for (let mode: Mode = 'fast'; ; ) {
         const outcome: Committed | Mode = await this.#attempt(session, part, position, steps, mode);
@@ -126,9 +124,30 @@ export class PostgresSink implements TransactionalSink<TableStep> {
         // Whatever failed: if a table is not as it was, that may be why, and the path that its rows take may be another one now.
         mode = (await this.#layouts.load(session, steps, 0)) ? 'fast' : outcome;
       }
+    });
+  }
+
+  async commitPieces(part: string, pieces: () => AsyncIterable<Piece<TableStep>>): Promise<Committed> {
+    const session = await this.#ready();
+    this.#settlePending(part, undefined);
+    return this.#guarded(session, async () => {
+      for (let mode: Mode = 'fast'; ; ) {
+        const outcome: Committed | Mode = await this.#attemptPieces(session, part, pieces(), mode);
+        if (typeof outcome === 'object') return outcome;
+        mode = outcome;
+      }
+    });
+  }
+
+  /** A commit, whatever it takes; a failure leaves nothing behind. */
+  async #guarded(session: Session, work: () => Promise<Committed>): Promise<Committed> {
+    try {
+      if (this.#newLetters) await this.#letters.load(session, this.#options.consumer);
+      this.#newLetters = false;
+      return await work();
     } catch (error) {
       this.#layouts.clear();
-      if (session.connection.closed) return await this.#afterBreak(part, position, error);
+      if (session.connection.closed) return await this.#afterBreak(error);
       await session.rollback().then(() => this.#letters.load(session, this.#options.consumer)).catch(() => undefined);
       throw describePgError(error, this.#where);
     }
@@ -194,7 +213,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   }
 
   /** After a break: whether the commit that was under way went through. */
-  #settlePending(part: string, position: Position): Committed | undefined {
+  #settlePending(part: string, position: Position | undefined): Committed | undefined {
     const pending = this.#pending;
     this.#pending = undefined;
     if (!pending) return undefined;
@@ -203,10 +222,11 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     throw new MillraceError('TARGET_BUSY', 'an earlier commit went through although its connection broke', { where: this.#where, hint: 'open the sink again and go on from its positions' });
   }
 
-  async #afterBreak(part: string, position: Position, error: unknown): Promise<Committed> {
-    if (this.#pending) {
+  async #afterBreak(error: unknown): Promise<Committed> {
+    const pending = this.#pending;
+    if (pending) {
       await this.#ready();
-      const committed = this.#settlePending(part, position);
+      const committed = this.#settlePending(pending.part, pending.position);
       if (committed) return committed;
     }
     const cause = error instanceof PgError || error instanceof MillraceError ? error : undefined;
@@ -225,8 +245,38 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       if (typeof outcome !== 'number') return this.#judge(session, steps, outcome, mode);
       kept += outcome;
     }
+    return this.#finish(session, part, position, { rows: rowsOf(segments) - kept, deadLetters: kept }, steps, mode);
+  }
+
+  /**
+   * As `attempt`, but the server's answer to each piece is awaited, which bounds the memory of both sides. The position is moved last, since
+   * only then it is known; a successor who has taken over meanwhile makes that fail.
+   */
+  async #attemptPieces(session: Session, part: string, pieces: AsyncIterable<Piece<TableStep>>, mode: Mode): Promise<Committed | Mode> {
+    session.begin();
+    let [rows, kept] = [0, 0];
+    let end: Piece<TableStep> | undefined;
+    for await (const piece of pieces) {
+      const { steps, position } = (end = piece);
+      await this.#layouts.load(session, steps);
+      for (const segment of segmentsOf(steps, this.#layouts, session.replicaRole)) {
+        const outcome = await this.#sendSegment(session, segment, position, mode).catch((error: unknown) => causeOf(session, error));
+        if (typeof outcome !== 'number') return this.#judge(session, steps, outcome, mode);
+        kept += outcome;
+        rows += rowsOf([segment]) - outcome;
+      }
+      const failure = await session.settle();
+      if (failure) return this.#judge(session, steps, failure, mode);
+      crashPoint('apply.between-pieces');
+    }
+    if (!end) return { rows, deadLetters: kept };
+    this.#fence.advance(session, part, end.position, this.#options.identityOf(part));
+    return this.#finish(session, part, end.position, { rows, deadLetters: kept }, end.steps, mode);
+  }
+
+  /** Sends COMMIT and finds out what became of it. */
+  async #finish(session: Session, part: string, position: Position, committed: Committed, steps: readonly TableStep[], mode: Mode): Promise<Committed | Mode> {
     crashPoint('apply.before-commit');
-    const committed: Committed = { rows: rowsOf(segments) - kept, deadLetters: kept };
     const outcome = session.query('commit', 'commit');
     this.#pending = { part, position, epoch: (this.#fence.get(part)?.epoch ?? 0n) + 1n, committed };
     session.connection.flush();
@@ -241,7 +291,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     if (tag !== 'COMMIT') throw new MillraceError('SERVER_ERROR', `the server answered ${tag} to COMMIT`, { where: this.#where, retriable: true });
     this.#pending = undefined;
     crashPoint('apply.after-commit');
-    this.#fence.advanced(part, position, identity);
+    this.#fence.advanced(part, position, this.#options.identityOf(part));
     return committed;
   }
 
