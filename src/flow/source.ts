@@ -46,6 +46,8 @@ export interface SourceState {
   readonly branches: readonly { readonly timeline: number; readonly at: Position }[];
   /** The tables that the project selects, as they are now. */
   readonly relations: readonly Relation[];
+  /** From where on a table's changes have been sent without a break, as far as that is known; before that, it may have been left out for a while. */
+  since(table: TableName): Position;
 }
 
 export interface RunSink {

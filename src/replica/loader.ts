@@ -1,7 +1,7 @@
 // The snapshot path of a part: which tables the target does not have yet, and how one gets there.
 import { type Clock, crashPoint, type Logger, type Metrics } from '../base/index.ts';
 import { type Batch, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
-import type { Feed, Snapshot, TableStep } from '../flow/index.ts';
+import type { Feed, Snapshot, SourceState, TableStep } from '../flow/index.ts';
 import type { PartProgress } from './progress.ts';
 import type { Route } from './rules/route.ts';
 import type { Routes } from './rules/routes.ts';
@@ -32,18 +32,19 @@ export class Loader {
     this.#progress = progress;
   }
 
-  /** The relations that some target table has not got yet. The snapshots of the others are noted. */
-  async missing(relations: readonly Relation[]): Promise<Relation[]> {
+  /** The relations that some target table has not got, or has from before a break in what was sent of it. The snapshots of the others are noted. */
+  async missing({ relations, since }: Pick<SourceState, 'relations' | 'since'>): Promise<Relation[]> {
     const { feed, target } = this.#options;
     const source = feed.source.name;
     const records = await target.tables(source);
     const routed = relations.flatMap((relation) => this.#routes.for(relation).map((route) => ({ relation, source: tableAddress(relation), target: tableAddress(route.target) })));
-    await target.forgetOthers(source, routed.map((each) => ({ source: each.source, target: each.target })));
+    const whole = (relation: Relation, address: string): boolean => !records.some((table) => table.done && table.source === address && table.snapshotPosition < since(relation));
+    await target.forgetOthers(source, routed.filter((each) => whole(each.relation, each.source)).map((each) => ({ source: each.source, target: each.target })));
     const missing = new Set<Relation>();
     for (const { relation, source: address, target: to } of routed) {
       const record = records.find((table) => table.source === address && table.target === to);
       // Dropped and made again: the stream has nothing of what was in it before it was published.
-      if (record?.done && (record.oid === 0 || record.oid === relation.oid)) {
+      if (record?.done && (record.oid === 0 || record.oid === relation.oid) && whole(relation, address)) {
         this.#tables.loaded(relation, record.snapshotPosition);
         this.#progress.snapshotRows.set(address, record.rows);
       } else missing.add(relation);

@@ -122,7 +122,7 @@ export class Part {
   async #load(known: ConsumerPosition | undefined, loader: Loader, state: SourceState, signal: AbortSignal): Promise<void> {
     const { feed, target, replica } = this.#options;
     this.progress.loading.clear();
-    const missing = await loader.missing(state.relations);
+    const missing = await loader.missing(state);
     if (known) {
       checkGap(known.position, feed, replica);
       this.#storedIs(known.position);

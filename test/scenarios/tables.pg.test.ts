@@ -164,3 +164,24 @@ test('a table that is truncated while its snapshot is read is read again', async
   assert.deepEqual(await same('b'), ['(new,1)']);
   assert.deepEqual(await scenario.copy.rows('select message from millrace.dead_letters'), []);
 });
+
+test('a table that was left out for a while, which no target has heard of, is read again when it is back', async () => {
+  const yaml = (tables: string, target = '${WAREHOUSE_URL}'): string =>
+    `millrace: 1\nsources:\n  shop: { postgres: "\${SHOP_URL}", tables: [${tables}] }\nreplicas:\n  warehouse: { from: shop, postgres: "${target}" }\n`;
+  await scenario.fresh(yaml('public.orders, public.people'));
+  await scenario.db.query('create table orders (id int primary key); create table people (id int primary key); insert into orders values (1); insert into people values (1)');
+  await scenario.caughtUp();
+  await scenario.stop();
+  scenario.configure(yaml('public.people', 'postgres://postgres@127.0.0.1:1/away'));
+  const without = await scenario.up();
+  await until(() => without.status().sources['shop']?.state === 'streaming');
+  await scenario.db.query('insert into orders values (2); insert into people values (2); delete from orders where id = 1');
+  await scenario.stop();
+  const readAt = async (): Promise<Record<string, string | null>[]> => scenario.copy.rows("select updated_at::text from millrace.tables where source_table = 'public.people'");
+  const before = await readAt();
+  scenario.configure(yaml('public.orders, public.people'));
+  await scenario.caughtUp();
+  assert.deepEqual((await scenario.both('orders')).target, ['(2)']);
+  assert.equal((await scenario.verify()).equal, true);
+  assert.deepEqual(await readAt(), before, 'the other one was not read again');
+});

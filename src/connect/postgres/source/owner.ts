@@ -1,7 +1,7 @@
 // Whose slot and publication these are. A slot has no place for a name, so the project that makes the publication writes itself and its slot
 // into the publication's comment, and no other project alters that publication or uses that slot.
 import { MillraceError } from '../../../base/index.ts';
-import { quoteIdent, quoteLiteral } from '../../../data/index.ts';
+import { formatLsn, type Lsn, parseLsn, quoteIdent, quoteLiteral } from '../../../data/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 
 /** What a source uses at its server. `managesPublication` false: somebody else made the publication, and it is only checked. */
@@ -26,11 +26,27 @@ export interface Mark {
   readonly project: string;
 }
 
-const form = /Millrace: project ([0-9a-f]+), slot ([a-z0-9_]+)/;
+const form = /Millrace: project ([0-9a-f]+), slot ([a-z0-9_]+)(?:, since (\{.*\}))?/;
+
+/**
+ * From when on the publication has sent a table without a break: its address, or `*` for those that are not named. A table that came back
+ * after it had been left out for a while has changes that nobody was sent.
+ */
+export type Since = ReadonlyMap<string, Lsn>;
+
+/** Of a table that comes into the publication just now, until it is known where that was. */
+export const notYet = parseLsn('FFFFFFFF/FFFFFFFF');
 
 /** The comment that says so; what a user wrote there stays. */
-export const withMark = (comment: string | null, project: string, slot: string): string =>
-  [(comment ?? '').replace(form, '').trim(), `Millrace: project ${project}, slot ${slot}`].filter((line) => line !== '').join('\n');
+export function withMark(comment: string | null, project: string, slot: string, since: Since): string {
+  const tables = since.size === 0 ? '' : `, since ${JSON.stringify(Object.fromEntries([...since].map(([table, at]) => [table, formatLsn(at)])))}`;
+  return [(comment ?? '').replace(form, '').trim(), `Millrace: project ${project}, slot ${slot}${tables}`].filter((line) => line !== '').join('\n');
+}
+
+export function readSince(comment: string | null): Map<string, Lsn> {
+  const [, , , tables] = form.exec(comment ?? '') ?? [];
+  return new Map(Object.entries(JSON.parse(tables ?? '{}') as Record<string, string>).map(([table, at]) => [table, parseLsn(at)]));
+}
 
 /** The marks that concern these names. One whose slot is gone counts no more: nothing goes on from it. */
 export async function readMarks(control: PgConnection, names: SourceNames): Promise<Mark[]> {

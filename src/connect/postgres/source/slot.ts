@@ -3,7 +3,7 @@ import { crashPoint, MillraceError } from '../../../base/index.ts';
 import { type Lsn, parseLsn, quoteIdent, quoteLiteral, quoteTable, tableAddress } from '../../../data/index.ts';
 import { describePgError, PgError, type PgConnection } from '../../../wire/index.ts';
 import type { CatalogTable } from '../catalog.ts';
-import { type SourceNames, withMark } from './owner.ts';
+import { notYet, readSince, type Since, type SourceNames, withMark } from './owner.ts';
 
 export interface SlotState {
   readonly name: string;
@@ -126,28 +126,39 @@ export function createPublicationSql(name: string, tables: readonly CatalogTable
 
 /**
  * Makes the publication hold exactly these tables and columns, and writes the project's id into its comment, if it may. A publication that is
- * not ours (`managesPublication` false) is only checked.
+ * not ours (`managesPublication` false) is only checked. Returns since when it has sent each table, as far as that is known.
  */
-export async function ensurePublication(control: PgConnection, tables: readonly CatalogTable[], names: SourceNames, project: string): Promise<void> {
+export async function ensurePublication(control: PgConnection, tables: readonly CatalogTable[], names: SourceNames, project: string): Promise<Since> {
   const { publication: name, slot, managesPublication: managed } = names;
   const [found] = await control.rows<{ comment: string | null; mine: string }>(
     `select pg_catalog.obj_description(oid, 'pg_publication') as comment, (pg_has_role(pubowner, 'USAGE') and not pg_is_in_recovery())::text as mine
      from pg_catalog.pg_publication where pubname = $1`, [name]);
-  const comment = withMark(found?.comment ?? null, project, slot);
-  const mark = `comment on publication ${quoteIdent(name)} is ${quoteLiteral(comment)}`;
+  const since = readSince(found?.comment ?? null);
+  const comment = (): string => withMark(found?.comment ?? null, project, slot, since);
+  const mark = (): string => `comment on publication ${quoteIdent(name)} is ${quoteLiteral(comment())}`;
+  /** Where a change of the publication counts is known when it has committed; a crash in between leaves `notYet`. */
+  const settle = async (): Promise<Since> => {
+    const [row] = await control.rows<{ lsn: string }>('select pg_catalog.pg_current_wal_insert_lsn()::text as lsn');
+    for (const [table, at] of since) if (at === notYet) since.set(table, parseLsn(row?.lsn ?? '0/0'));
+    await control.query(mark());
+    return since;
+  };
   const create = createPublicationSql(name, tables, control.major);
   try {
     if (!found) {
       if (!managed) throw new MillraceError('PUBLICATION_MISSING', `publication "${name}" does not exist`, { where: control.where, hint: `${create};` });
-      await control.query(`${create}; ${mark}`);
-      return;
+      since.set('*', notYet);
+      await control.query(`${create}; ${mark()}`);
+      return await settle();
     }
     const members = await readMembers(control, name);
     const missing = tables.filter((table) => members.get(tableAddress(table.relation)) !== columnList(table));
     const surplus = members.size > tables.length;
     if (missing.length === 0 && !(managed && surplus)) {
-      if (managed && found.mine === 'true' && found.comment !== comment) await control.query(mark);
-      return;
+      if (!managed || found.mine !== 'true') return since;
+      if ([...since.values()].includes(notYet)) return await settle();
+      if (found.comment !== comment()) await control.query(mark());
+      return since;
     }
     const alter = `alter publication ${quoteIdent(name)} set table ${publicationMembers(tables)}`;
     if (!managed) {
@@ -158,7 +169,10 @@ export async function ensurePublication(control: PgConnection, tables: readonly 
     // Who streams through the slot streams this publication: another set of tables would take its changes away without a word.
     const held = await readSlot(control, slot);
     if (held && held.activePid !== null) throw new MillraceError('SLOT_IN_USE', `replication slot "${slot}" is in use, so its publication cannot get other tables`, { where: control.where });
-    await control.query(found.mine === 'true' ? `${alter}; ${mark}` : alter);
+    for (const address of since.keys()) if (address !== '*' && !tables.some((table) => tableAddress(table.relation) === address)) since.delete(address);
+    for (const table of tables) if (!members.has(tableAddress(table.relation))) since.set(tableAddress(table.relation), notYet);
+    await control.query(found.mine === 'true' ? `${alter}; ${mark()}` : alter);
+    return found.mine === 'true' ? await settle() : since;
   } catch (error) {
     if (error instanceof PgError && error.code === '42501') {
       throw new MillraceError('PRIVILEGE_MISSING', error.message, {

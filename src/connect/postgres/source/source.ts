@@ -79,11 +79,11 @@ export class PostgresSource implements Source {
       this.#binary = tables.every((table) => goesBinary(table.relation));
       const ids = await this.#options.identify((await readMarks(control, this.#options)).map((mark) => mark.project));
       // The publication first: a slot cannot decode what committed before its publication existed.
-      await asOwner(control, this.#options, ids, () => ensurePublication(control, tables, this.#options, ids.id));
+      const since = await asOwner(control, this.#options, ids, () => ensurePublication(control, tables, this.#options, ids.id));
       const slot = await this.#ensureSlot(control);
       // Another project may have come between the two, when there was no slot yet that the mark could speak of.
       await asOwner(control, this.#options, ids, () => Promise.resolve());
-      return { ...slot, relations: tables.map((table) => table.relation) };
+      return { ...slot, relations: tables.map((table) => table.relation), since: ({ schema, name }) => since.get(tableAddress({ schema, name })) ?? since.get('*') ?? asLsn(0n) };
     } catch (error) {
       throw describePgError(error, this.where);
     }
@@ -274,7 +274,7 @@ export class PostgresSource implements Source {
     });
   }
 
-  async #ensureSlot(control: PgConnection): Promise<Omit<SourceState, 'relations'>> {
+  async #ensureSlot(control: PgConnection): Promise<Omit<SourceState, 'relations' | 'since'>> {
     const { slot: name, clock, onWait } = this.#options;
     const replication = await PgConnection.connect(this.#connect, { replication: 'database' }).catch((error: unknown) => {
       throw describeSlotError(error instanceof MillraceError && error.cause instanceof PgError ? error.cause : error, this.where, name);
