@@ -158,6 +158,8 @@ export class World {
     if (random.chance(0.2)) statements.push(`update moving set tag = case tag when 'tag${low}' then 'swap' else tag end`, `update moving set tag = 'tag${low}' where tag = 'swap'`);
     if (random.chance(0.1)) statements.push('delete from moving where id = (select max(id) from moving)', `insert into moving select coalesce(max(id), 0) + 1, 'n' || coalesce(max(id), 0) + 1 || clock_timestamp(), repeat('i', 3000) from moving`);
     if (random.chance(0.02)) statements.push(`delete from ledger where id > 0 and id < (select max(id) from ledger) - 500`);
+    // So large that it is applied in pieces, with a debit before it and its credit behind it.
+    if (random.chance(0.01)) statements.splice(2, 0, `update bulk set filler = repeat('${random.below(10)}', 3000) where id <= 2500`);
     statements.push(random.chance(0.05) ? 'rollback' : 'commit');
     await bank.query(statements.join('; '));
     this.transactions += 1;
