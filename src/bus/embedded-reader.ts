@@ -16,6 +16,8 @@ export interface ReaderHost {
   end(): Position;
   gap(position: Position): MillraceError;
   closed(): boolean;
+  /** The reader has moved on. */
+  took(): void;
   forget(reader: EmbeddedReader): void;
 }
 
@@ -102,6 +104,7 @@ export class EmbeddedReader implements StreamReader {
 
   #take(run: Run): Run | undefined {
     this.#ordinal += 1;
+    this.#host.took();
     const rest = runAfter(run, this.#position);
     if (run.open) this.#inside ||= rest !== undefined;
     else {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { plainRun, RandomRuns } from '../../test/support/random-run.ts';
-import { Random } from '../base/index.ts';
-import { runBytes } from '../data/index.ts';
+import { type Clock, Random, systemClock } from '../base/index.ts';
+import { type Position, runBytes } from '../data/index.ts';
 import { EmbeddedStream, type EmbeddedOptions } from './embedded.ts';
 import type { Quarantined } from './log/scan.ts';
 import { readAll, streamContract } from './stream.contract.ts';
@@ -181,5 +181,44 @@ test('a disk that refuses holds the writer back and loses nothing', async () => 
   await stream.sync();
   assert.equal(stream.failure, undefined);
   assert.equal(stream.durableEnd, runs.position);
+  await stream.close();
+});
+
+test('a writer far ahead of all readers is held until the foremost one follows, but not for ever', async () => {
+  let holds = 0;
+  let expire = (): void => undefined;
+  const clock: Clock = {
+    ...systemClock,
+    sleep: (ms, signal) => {
+      if (ms !== 100) return systemClock.sleep(ms, signal);
+      holds += 1;
+      return new Promise((resolve) => {
+        expire = resolve;
+        signal?.addEventListener('abort', () => resolve());
+      });
+    },
+  };
+  const runs = new RandomRuns(new Random(7), { start: 0n });
+  const stream = await EmbeddedStream.open(folder, 'shop', { aheadBytesMax: 1, clock });
+  await stream.reset(runs.position);
+  stream.append(runs.next());
+  await stream.ready();
+  assert.equal(holds, 0, 'nobody reads');
+  const reader = stream.read(stream.end as Position);
+  const standing = stream.read(stream.end as Position);
+  stream.append(runs.next());
+  stream.append(runs.next());
+  const first = stream.ready();
+  while (holds < 1) await new Promise(setImmediate);
+  expire();
+  await first;
+  const second = stream.ready();
+  while (holds < 2) await new Promise(setImmediate);
+  await reader.next(false);
+  await reader.next(false);
+  await second;
+  await stream.ready();
+  assert.equal(holds, 2, 'one stands still, but the foremost has followed');
+  standing.close();
   await stream.close();
 });

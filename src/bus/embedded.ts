@@ -18,6 +18,8 @@ export interface EmbeddedOptions {
   readonly segmentBytesMax?: number;
   /** Runs kept in memory for readers near the end; default 64 MiB. */
   readonly memoryBytesMax?: number;
+  /** How far the writer may be ahead of the foremost reader before `ready` holds it back for a moment; default 16 MiB. */
+  readonly aheadBytesMax?: number;
   /** Bytes that may wait for the disk before `ready` holds the writer back; default 64 MiB. */
   readonly queueBytesMax?: number;
   readonly logger?: Logger;
@@ -27,6 +29,11 @@ export interface EmbeddedOptions {
 }
 
 const progressMsMin = 10_000;
+/**
+ * Nobody gains when the writer is far ahead of all readers: its memory fills, and a source that waits for a full socket sends many changes at
+ * once, for half the work. But a reader that stands still must not keep the source's changes from the log, so the writer is only slowed down.
+ */
+const heldMsMax = 100;
 
 export class EmbeddedStream implements ChangeStream {
   readonly source: string;
@@ -36,9 +43,14 @@ export class EmbeddedStream implements ChangeStream {
   readonly #relations = new RelationCache();
   readonly #readers = new Set<EmbeddedReader>();
   /** The newest runs, without gaps in their ordinals; the first `#recentFrom` places are used up. */
-  #recent: ({ run: Run; ordinal: number; bytes: number } | undefined)[] = [];
+  #recent: ({ run: Run; ordinal: number; bytes: number; bytesBefore: number } | undefined)[] = [];
   #recentFrom = 0;
   #recentBytes = 0;
+  /** Of all runs that were appended. */
+  #bytesAppended = 0;
+  readonly #aheadBytesMax: number;
+  /** Lets the writer go on that is ahead of the readers. */
+  #caughtUp: (() => void) | undefined;
   #end: Position | undefined;
   /** Position of every whole frame that is not known to be durable, with the ordinal behind it. */
   #pending: { position: Position; nextOrdinal: number }[] = [];
@@ -51,6 +63,7 @@ export class EmbeddedStream implements ChangeStream {
     this.#log = log;
     this.#clock = options.clock ?? systemClock;
     this.#memoryBytesMax = options.memoryBytesMax ?? 64 << 20;
+    this.#aheadBytesMax = options.aheadBytesMax ?? 16 << 20;
     this.#end = log.endKey === undefined ? undefined : asPosition(log.endKey);
     this.#durableEnd = this.#end;
     this.#progressAt = this.#clock.monotonic();
@@ -129,7 +142,25 @@ export class EmbeddedStream implements ChangeStream {
   }
 
   ready(): Promise<void> {
-    return this.#log.ready();
+    return this.#bytesAhead() > this.#aheadBytesMax ? this.#heldBack() : this.#log.ready();
+  }
+
+  async #heldBack(): Promise<void> {
+    await this.#log.ready();
+    const waiting = new AbortController();
+    this.#caughtUp = () => waiting.abort();
+    await this.#clock.sleep(heldMsMax, waiting.signal);
+    this.#caughtUp = undefined;
+  }
+
+  /** How far the end is ahead of the foremost reader; 0 when nobody reads. */
+  #bytesAhead(): number {
+    let least = this.#readers.size === 0 ? 0 : Number.POSITIVE_INFINITY;
+    for (const reader of this.#readers) {
+      const next = this.#recentEntry(reader.ordinal);
+      least = Math.min(least, next ? this.#bytesAppended - next.bytesBefore : reader.ordinal >= this.#log.nextOrdinal ? 0 : this.#recentBytes);
+    }
+    return least;
   }
 
   async sync(): Promise<void> {
@@ -143,10 +174,13 @@ export class EmbeddedStream implements ChangeStream {
     const reader = new EmbeddedReader(from, this.#log.ordinalOfKey(from), {
       log: this.#log,
       relations: this.#relations,
-      recent: (ordinal) => this.#recentAt(ordinal),
+      recent: (ordinal) => this.#recentEntry(ordinal)?.run,
       end: () => this.#end as Position,
       gap: (position) => this.#gap(position),
       closed: () => this.#closed,
+      took: () => {
+        if (this.#caughtUp && this.#bytesAhead() <= this.#aheadBytesMax) this.#caughtUp();
+      },
       forget: (one) => this.#readers.delete(one),
     });
     this.#readers.add(reader);
@@ -183,9 +217,10 @@ export class EmbeddedStream implements ChangeStream {
   }
 
   #remember(run: Run | undefined, ordinal: number): void {
-    const entry = { run: run as Run, ordinal, bytes: run ? runBytes(run) : 64 };
+    const entry = { run: run as Run, ordinal, bytes: run ? runBytes(run) : 64, bytesBefore: this.#bytesAppended };
     this.#recent.push(entry);
     this.#recentBytes += entry.bytes;
+    this.#bytesAppended += entry.bytes;
     const passed = this.#passedOrdinal();
     for (;;) {
       const oldest = this.#recent[this.#recentFrom];
@@ -208,9 +243,9 @@ export class EmbeddedStream implements ChangeStream {
     return least;
   }
 
-  #recentAt(ordinal: number): Run | undefined {
+  #recentEntry(ordinal: number): { run: Run; bytesBefore: number } | undefined {
     const first = this.#recent[this.#recentFrom]?.ordinal;
-    return first === undefined || ordinal < first ? undefined : this.#recent[this.#recentFrom + ordinal - first]?.run;
+    return first === undefined || ordinal < first ? undefined : this.#recent[this.#recentFrom + ordinal - first];
   }
 
   #settle(): void {

@@ -47,6 +47,7 @@ export async function startCapture(project: Project, spec: SourceSpec, around: S
   const logger = around.logger.with({ source: spec.name });
   const stream = await EmbeddedStream.open(folder, spec.name, {
     memoryBytesMax: Math.min(64 << 20, Math.floor(project.limits.memoryBytes / 8)),
+    aheadBytesMax: Math.min(16 << 20, Math.floor(project.limits.memoryBytes / 32)),
     segmentBytesMax: Math.min(64 << 20, Math.max(256 << 10, Math.floor(project.limits.memoryBytes / 16))),
     logger, clock: around.clock,
   });

@@ -35,6 +35,8 @@ export interface CopyBoth {
   /** Stops and resumes reading from the socket: backpressure. */
   pause(): void;
   resume(): void;
+  /** Reads all that is there, then nothing for `ms`; 0: whenever something comes. What arrives meanwhile waits in the socket's buffer. */
+  readEvery(ms: number): void;
   /** Resolves when the server ends the stream, rejects when it fails or the connection breaks. */
   readonly ended: Promise<void>;
 }
@@ -53,6 +55,9 @@ export class PgConnection {
   readonly #out = new ByteWriter(4096);
   readonly #requests: Request[] = [];
   #flushing = false;
+  #readEveryMs = 0;
+  #paused = false;
+  #resting: NodeJS.Timeout | undefined;
   #broken: MillraceError | undefined;
   readonly #prepared = new Set<string>();
 
@@ -64,6 +69,7 @@ export class PgConnection {
       this.bytesIn += size;
       try {
         reader.feed(bytes, size);
+        if (this.#readEveryMs > 0 && size < bytes.length) this.#rest();
       } catch (error) {
         this.#break(error instanceof MillraceError ? error : new MillraceError('PROTOCOL_VIOLATION', String(error), { where: this.where, cause: error }));
       }
@@ -207,7 +213,7 @@ export class PgConnection {
     const statement = new StatementRequest(() => end(), end);
     statement.copyData = (bytes, from, to) => {
       queue.bytes(bytes, from, to);
-      if (queue.length > copyOutBytes) this.#socket.pause();
+      if (queue.length > copyOutBytes) this.#pause();
       wake?.();
     };
     this.#send(statement);
@@ -216,7 +222,7 @@ export class PgConnection {
       for (;;) {
         while (queue.length > 0) {
           const batch = queue.take();
-          this.#socket.resume();
+          this.#resume();
           yield batch;
         }
         if (state === 'done') break;
@@ -245,8 +251,9 @@ export class PgConnection {
         started = true;
         resolve({
           write: (bytes) => this.#frame('d', (out) => out.bytes(bytes)),
-          pause: () => this.#socket.pause(),
-          resume: () => this.#socket.resume(),
+          pause: () => this.#pause(),
+          resume: () => this.#resume(),
+          readEvery: (ms) => void (this.#readEveryMs = ms),
           ended,
         });
       };
@@ -294,6 +301,24 @@ export class PgConnection {
     this.#break(why);
   }
 
+  #pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  #resume(): void {
+    this.#paused = false;
+    if (!this.#resting) this.#socket.resume();
+  }
+
+  #rest(): void {
+    this.#resting ??= setTimeout(() => {
+      this.#resting = undefined;
+      if (!this.#paused) this.#socket.resume();
+    }, this.#readEveryMs);
+    this.#socket.pause();
+  }
+
   #send(request: Request): void {
     if (this.#broken) request.fail(this.#broken);
     else this.#requests.push(request);
@@ -335,6 +360,7 @@ export class PgConnection {
   #break(error: MillraceError): void {
     if (this.#broken) return;
     this.#broken = error;
+    clearTimeout(this.#resting);
     this.#socket.destroy();
     for (const request of this.#requests.splice(0)) request.fail(error);
   }

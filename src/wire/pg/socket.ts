@@ -20,7 +20,7 @@ export interface OpenSocket {
 }
 
 /** A socket reads into the same memory again and again, so that a busy one makes no garbage. */
-const readBytes = 1 << 16;
+const readBytes = 1 << 18;
 
 /** Opens the connection and, as sslmode asks, encrypts it. */
 export async function openSocket(options: ConnectOptions): Promise<OpenSocket> {

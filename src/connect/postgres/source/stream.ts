@@ -17,6 +17,12 @@ const runBytesMax = 1 << 20;
 /** Runs follow each other no faster than this, so that small transactions share the costs of a run. */
 const runEveryMs = 1;
 const lingerMsMax = 20;
+/**
+ * Behind by more than this, the socket is read in steps: a server that catches up sends every change by itself, and to wake up for each costs
+ * both sides more than the change. What arrives in a step waits in the socket's buffer.
+ */
+const lateMs = 20;
+const lateReadEveryMs = 2;
 /** How often the position moves on without transactions. */
 const idleEveryMs = 20;
 
@@ -168,10 +174,12 @@ class Stream {
     if (this.#due || this.#runs.bytes > runBytesMax) this.#emit();
     else if (!this.#flush) {
       // Both times are the server's, so that its clock need not be right.
-      const ageUs = readI64(bytes, sent + 17) + epoch2000Us - this.#runs.committedUs;
-      this.#emitSoon(lingerMs(Number(ageUs) / 1000));
+      const ageMs = Number(readI64(bytes, sent + 17) + epoch2000Us - this.#runs.committedUs) / 1000;
+      this.#copy?.readEvery(ageMs > lateMs ? lateReadEveryMs : 0);
+      this.#emitSoon(lingerMs(ageMs));
     }
   }
+
 
   /** Ends the run after this turn's messages at the earliest. */
   #emitSoon(afterMs: number): void {
