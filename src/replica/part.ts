@@ -19,6 +19,8 @@ export interface PartOptions extends LoaderOptions {
 const limits = { rowsMax: 50_000, lingerMsMax: 100, lingerRowsMin: 100 };
 /** An idle position is written to the target this often, so that the source can forget what lies before it. */
 const idleCommitEveryMs = 5000;
+/** The first one after a commit comes soon: whoever has just written at the source may wait for a position a little behind that. */
+const idleCommitSoonMs = 150;
 
 /** From this size on, the next epoch is made while the one before it is on its way; smaller ones do better to grow until then. */
 const aheadRowsMin = 2000;
@@ -46,6 +48,8 @@ export class Part {
   readonly #membership: FeedMembership;
   #stored: Position | undefined;
   #storedAtMs = 0;
+  /** How long after that an idle position is stored. */
+  #idleAfterMs = idleCommitEveryMs;
   #gatherer: Gatherer | undefined;
   #hold: { goal: Position; until: number; reached: () => void; passed: (at: Position) => void; broken: () => void } | undefined;
   #wake: (() => void) | undefined;
@@ -206,7 +210,7 @@ export class Part {
       ahead = undefined;
       let looking: Promise<Epoch | undefined> | undefined;
       const idle = steps.length === 0;
-      if (!idle || clock.monotonic() - this.#storedAtMs >= idleCommitEveryMs) {
+      if (!idle || clock.monotonic() - this.#storedAtMs >= this.#idleAfterMs) {
         const committing = target.commit(this.source, gathered.position, steps);
         if (gathered.rows >= aheadRowsMin) looking = this.#lookAhead(gatherer, gathered.position, routes, tables);
         looking?.catch(() => undefined); // whatever is wrong with the next epoch, this one is finished first; it is awaited below
@@ -226,6 +230,7 @@ export class Part {
   #committed({ rows }: Committed, position: Position): void {
     const { metrics, replica } = this.#options;
     this.#storedIs(position);
+    this.#idleAfterMs = rows > 0 ? idleCommitSoonMs : idleCommitEveryMs;
     this.progress.rows += rows;
     metrics.add('replicaRows', { replica }, rows);
     metrics.add('replicaEpochs', { replica });
@@ -316,12 +321,13 @@ export class Part {
     if (applied === this.#stored) return next;
     next.catch(() => undefined); // it is awaited below, unless the commit fails first
     const came = new AbortController();
-    const idle = clock.sleep(Math.max(0, this.#storedAtMs + idleCommitEveryMs - clock.monotonic()), came.signal).then(() => 'idle' as const);
+    const idle = clock.sleep(Math.max(0, this.#storedAtMs + this.#idleAfterMs - clock.monotonic()), came.signal).then(() => 'idle' as const);
     const first = await Promise.race([next, idle]);
     came.abort();
     if (first !== 'idle') return first;
     await target.commit(this.source, applied, []);
     this.#storedIs(applied);
+    this.#idleAfterMs = idleCommitEveryMs;
     return next;
   }
 

@@ -2,6 +2,7 @@
 import { MillraceError } from '../../../base/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 import { lockTargetSql } from '../target/lock.ts';
+import { ensureWaitFor, waitForSql } from './wait-for.ts';
 
 /** The format of the tables below. A release reads its own format and the one before; a newer one is refused. */
 const schemaFormat = 1;
@@ -28,7 +29,7 @@ const ddl = [
 ];
 
 /** The DDL of the schema, for review before it runs. */
-export const millraceSchemaSql = (): string => ddl.map((statement) => `${statement};`).join('\n');
+export const millraceSchemaSql = (): string => [...ddl, waitForSql].map((statement) => `${statement};`).join('\n');
 
 /** Makes the schema where it is missing (needs CREATE on the database then) and checks its format. */
 export async function ensureSchema(connection: PgConnection): Promise<void> {
@@ -45,6 +46,7 @@ export async function ensureSchema(connection: PgConnection): Promise<void> {
       where: connection.where,
     });
   }
+  await ensureWaitFor(connection);
 }
 
 async function isThere(connection: PgConnection): Promise<boolean> {

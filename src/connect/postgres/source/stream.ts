@@ -23,8 +23,9 @@ const lingerMsMax = 20;
  */
 const lateMs = 20;
 const lateReadEveryMs = 2;
-/** How often the position moves on without transactions. */
+/** How often the position moves on without transactions, and how soon after some the server is asked for it. */
 const idleEveryMs = 20;
+const askAfterMs = 50;
 
 /** Changes that are late already may become a little later, in larger runs: by a tenth of their age. */
 const lingerMs = (ageMs: number): number => Math.min(lingerMsMax, ageMs / 10);
@@ -89,6 +90,7 @@ class Stream {
   /** The source had nothing more up to here. */
   #idleTo: Lsn = asLsn(0n);
   #idle: NodeJS.Timeout | undefined;
+  #ask: NodeJS.Timeout | undefined;
   #fail: (error: unknown) => void = () => undefined;
   readonly failed: Promise<never>;
 
@@ -205,6 +207,12 @@ class Stream {
     this.#flush = undefined;
     this.#due = false;
     this.#emittedAtMs = this.#options.clock.monotonic();
+    if (!this.#runs.empty) {
+      this.#ask ??= setTimeout(() => {
+        this.#ask = undefined;
+        this.sendStatus(true);
+      }, askAfterMs);
+    }
     this.#runs.flush();
     this.#waitForRoom();
   }
@@ -237,6 +245,7 @@ class Stream {
     this.#ended = true;
     this.#flush?.();
     clearTimeout(this.#idle);
+    clearTimeout(this.#ask);
   }
 
   /** Holds back messages until the promise settles. */
