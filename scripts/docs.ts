@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cliReference } from '../src/cli/index.ts';
 import { configurationReference, jsonSchema } from '../src/control/index.ts';
 import { expressionsReference } from '../src/expr/index.ts';
+import { dashboard } from './docs/dashboard.ts';
 import { errorsReference } from './docs/errors.ts';
 import { measuredTable } from './docs/measured.ts';
 import { metricsReference } from './docs/metrics.ts';
@@ -11,6 +12,7 @@ import { metricsReference } from './docs/metrics.ts';
 /** Path in the repository → its text. */
 export async function generatedFiles(): Promise<Map<string, string>> {
   return new Map([
+    ['docs/monitoring/grafana.json', dashboard()],
     ['docs/reference/cli.md', await cliReference()],
     ['docs/reference/configuration.md', await configurationReference()],
     ['docs/reference/errors.md', errorsReference()],

@@ -8,6 +8,8 @@ import { PassThrough } from 'node:stream';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadModule, parseSync } from 'libpg-query';
+import { parse } from 'yaml';
+import { metricSpecs } from '../src/base/index.ts';
 import { commands } from '../src/cli/commands.ts';
 import { buildProgram, commandName } from '../src/cli/program.ts';
 import { loadProject } from '../src/control/index.ts';
@@ -41,6 +43,28 @@ const pages = globSync(['*.md', 'docs/**/*.md', 'examples/**/*.md'], { cwd: root
 const blocks = (...languages: string[]): Block[] => pages.flatMap((page) => (isGenerated(page) ? [] : page.blocks)).filter((block) => languages.includes(block.language));
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-docs-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
+
+test('alert rules and dashboard name metrics and labels that exist, and the rules load', () => {
+  const specs = new Map<string, readonly string[]>(Object.values(metricSpecs).map(({ name, labels }) => [name, labels]));
+  const rules = parse(readFileSync(join(root, 'docs/monitoring/alerts.yaml'), 'utf8')) as { groups: { rules: { alert: string; expr: string; annotations: Record<string, string> }[] }[] };
+  const panels = (JSON.parse(readFileSync(join(root, 'docs/monitoring/grafana.json'), 'utf8')) as { panels: { targets: { expr: string; legendFormat: string }[] }[] }).panels;
+  const uses = [
+    ...rules.groups.flatMap((group) => group.rules.map(({ expr, annotations }) => ({ expr, labels: [...Object.values(annotations).join().matchAll(/\$labels\.(\w+)/g)].map(([, label]) => label) }))),
+    ...panels.flatMap(({ targets }) => targets.map(({ expr, legendFormat }) => ({ expr, labels: [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label) }))),
+  ];
+  assert.ok(uses.length > 20);
+  const named = new Set<string>();
+  for (const { expr, labels } of uses) {
+    const metrics = expr.match(/millrace_\w+/g) ?? [];
+    for (const metric of metrics) {
+      named.add(metric);
+      assert.ok(specs.has(metric), `${metric} in ${expr}`);
+      for (const label of labels) assert.ok(specs.get(metric)?.includes(label as string), `label ${label} in ${expr}`);
+    }
+    assert.ok(metrics.length === 1 || expr.startsWith('up{'), expr);
+  }
+  assert.deepEqual([...specs.keys()].filter((name) => !named.has(name)), [], 'metrics that nobody sees');
+});
 
 test('there are pages and blocks of each kind to look at', () => {
   assert.ok(pages.length > 15, `${pages.length} pages`);

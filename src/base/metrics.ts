@@ -12,6 +12,7 @@ export interface MetricSpec {
 
 /** All metrics of Millrace. */
 export const metricSpecs = {
+  sourceUp: { name: 'millrace_source_up', kind: 'gauge', help: '1 while changes of the source are received (or its snapshot is read), else 0.', labels: ['source'] },
   sourceChanges: { name: 'millrace_source_changes_total', kind: 'counter', help: 'Row changes received from a source.', labels: ['source', 'table'] },
   sourceTransactions: { name: 'millrace_source_transactions_total', kind: 'counter', help: 'Transactions received from a source.', labels: ['source'] },
   sourceBytes: { name: 'millrace_source_bytes_total', kind: 'counter', help: 'Bytes received from a source by replication.', labels: ['source'] },
@@ -21,6 +22,7 @@ export const metricSpecs = {
   sourceReconnects: { name: 'millrace_source_reconnects_total', kind: 'counter', help: 'Times the replication connection was made again.', labels: ['source'] },
   logBytes: { name: 'millrace_log_bytes', kind: 'gauge', help: 'Size of the embedded log on disk.', labels: ['source'] },
   snapshotRows: { name: 'millrace_snapshot_rows_total', kind: 'counter', help: 'Rows copied by snapshots.', labels: ['replica', 'table'] },
+  replicaUp: { name: 'millrace_replica_up', kind: 'gauge', help: '1 while the replica applies changes or loads a snapshot, 0 while it cannot (retrying, failed) or must not (paused).', labels: ['replica'] },
   replicaRows: { name: 'millrace_replica_rows_total', kind: 'counter', help: 'Rows written, deleted or updated in the target.', labels: ['replica'] },
   replicaEpochs: { name: 'millrace_replica_epochs_total', kind: 'counter', help: 'Epochs committed in the target.', labels: ['replica'] },
   replicaRetries: { name: 'millrace_replica_retries_total', kind: 'counter', help: 'Epochs applied again after an error.', labels: ['replica'] },

@@ -21,4 +21,7 @@ test('counters of sources and replicas move', async () => {
   assert.equal(value('replica_rows_total'), 31);
   assert.ok(value('source_transactions_total') > 0 && value('replica_epochs_total') > 0 && value('log_bytes') > 0);
   assert.equal(value('replica_dead_letters'), 0);
+  assert.deepEqual([value('source_up'), value('replica_up')], [1, 1]);
+  await running.pause('warehouse');
+  await until(() => value('replica_up') === 0);
 });

@@ -9,7 +9,7 @@ import { keptId } from '../ownership.ts';
 import { forgetFailures, rememberFailures } from '../failures.ts';
 import { answerHere } from '../client.ts';
 import { claimRunFile } from '../run-file.ts';
-import type { ProjectStatus, ReplicaStatus, Running, RunOptions, SourceStatus } from '../status.ts';
+import type { ProjectStatus, ReplicaStatus, Running, RunOptions, SourceStatus, State } from '../status.ts';
 import { replicaStatus, sourceStatus } from './observe.ts';
 import { startCapture, type Surroundings } from './source.ts';
 import { replicaTargets } from './target.ts';
@@ -66,6 +66,8 @@ async function start(
   return new RunningProject(project.folder, around, captures, replicas, release);
 }
 
+const isUp = (state: State): number => (state === 'streaming' || state === 'snapshot' ? 1 : 0);
+
 function chooseReplicas(project: Project, only: readonly string[] | undefined): Project['replicas'] {
   if (!only || only.length === 0) return project.replicas;
   const names = [...project.replicas.map((replica) => replica.name), ...project.sources.map((source) => source.name)];
@@ -114,10 +116,12 @@ class RunningProject implements Running {
     const { metrics } = this.#around;
     const { sources, replicas } = this.status();
     for (const [source, status] of Object.entries(sources)) {
+      metrics.set('sourceUp', { source }, isUp(status.state));
       metrics.set('sourceLagBytes', { source }, status.lagBytes);
       metrics.set('sourceLagMs', { source }, status.lagMs);
     }
     for (const [replica, status] of Object.entries(replicas)) {
+      metrics.set('replicaUp', { replica }, isUp(status.state));
       metrics.set('replicaLagBytes', { replica }, status.lagBytes);
       metrics.set('replicaLagMs', { replica }, status.lagMs);
       metrics.set('replicaDeadLetters', { replica }, status.deadLetters);
