@@ -3,6 +3,7 @@ import { MillraceError } from '../../base/index.ts';
 import { nearestName, parseTablePattern, quoteIdent, splitName, type TablePattern } from '../../data/index.ts';
 import type { Added, Mask, ReplicaSpec, TableRule } from '../../replica/index.ts';
 import { parsePgUrl } from '../../wire/index.ts';
+import { slotName } from '../names.ts';
 import { subject } from './problems.ts';
 import type { Project, SourceSpec } from './project.ts';
 import type { Path, Report } from './report.ts';
@@ -21,6 +22,7 @@ export interface CodeRule {
 export function resolveProject(config: ProjectConfig, code: ReadonlyMap<string, readonly CodeRule[]>, report: Report, folder: string): Project {
   const sources = Object.entries(config.sources).map(([name, source]) => resolveSource(name, source, report));
   if (sources.length === 0) report.error(['sources'], 'there is no source', { at: 'key' });
+  refuseSharedSlots(sources, report);
   const names = sources.map((source) => source.name);
   const replicas = Object.entries(config.replicas).map(([name, replica]) => {
     if (names.includes(name)) report.error(['replicas', name], `"${name}" is the name of a source already`, { at: 'key', hint: 'names are unique in a project' });
@@ -31,6 +33,26 @@ export function resolveProject(config: ProjectConfig, code: ReadonlyMap<string, 
     limits: { walKeptBytes: parseSize(config.limits.walKept) as number, memoryBytes: parseSize(config.limits.memory) as number },
     serve: resolveServe(config.serve, report),
   };
+}
+
+/** Names that differ in what a slot's name cannot have. */
+function refuseSharedSlots(sources: readonly SourceSpec[], report: Report): void {
+  const taken = new Map<string, string>();
+  for (const source of sources) {
+    const key = `${serverOf(source.url)} ${slotName(source)}`;
+    const other = taken.get(key);
+    if (other === undefined) taken.set(key, source.name);
+    else report.error(['sources', source.name], `the sources "${other}" and "${source.name}" would use one replication slot, ${slotName(source)}`, { at: 'key', hint: 'give one of them a `slot:` of its own' });
+  }
+}
+
+function serverOf(url: string): string {
+  try {
+    const { host, port } = parsePgUrl(url);
+    return `${host}:${port}`;
+  } catch {
+    return url; // reported elsewhere
+  }
 }
 
 function resolveSource(name: string, source: ProjectConfig['sources'][string], report: Report): SourceSpec {
