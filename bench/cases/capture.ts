@@ -1,5 +1,6 @@
 // capture: reading prepared changes from a slot, against pg_recvlogical writing the same to /dev/null.
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { systemClock, silentLogger } from '../../src/base/index.ts';
 import { startCluster } from '../../src/cli/demo/cluster.ts';
 import { PostgresSource } from '../../src/connect/index.ts';
@@ -26,7 +27,7 @@ export async function run({ quick }: BenchOptions, report: Report): Promise<void
     const rates: { ours: number[]; theirs: number[]; cpu: number[] } = { ours: [], theirs: [], cpu: [] };
     for (let i = 0; i < tries; i++) {
       const theirs = await recvlogical(cluster.url(), `theirs${i}`, end);
-      const ours = await capture(cluster.url(), `ours${i}`, changes);
+      const ours = await capture(cluster.url(), `ours${i}`, changes, join(cluster.folder, 'spill'));
       rates.theirs.push(changes / theirs);
       rates.ours.push(changes / ours.seconds);
       rates.cpu.push(ours.cpuUs / changes);
@@ -47,10 +48,11 @@ async function recvlogical(url: string, slot: string, end: string): Promise<numb
   return (performance.now() - start) / 1000;
 }
 
-async function capture(url: string, slot: string, changes: number): Promise<{ seconds: number; cpuUs: number }> {
+async function capture(url: string, slot: string, changes: number, folder: string): Promise<{ seconds: number; cpuUs: number }> {
   const source = new PostgresSource({
     name: 'bench', url, tables: [parseTablePattern('public.changes') as TablePattern], sendsColumn: () => true, appendOnly: [], slot, publication: 'bench',
     managesPublication: false, identify: () => Promise.resolve({ id: '', own: new Set(), unasked: [] }), clock: systemClock, logger: silentLogger,
+    spill: { folder, memoryBytesMax: 8 << 20 },
   });
   await source.open();
   const stop = new AbortController();

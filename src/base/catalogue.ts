@@ -55,7 +55,7 @@ export const catalogue = {
   // Log
   LOG_CORRUPT: entry('A record of the embedded log does not match its checksum.', 'nothing: it is set aside and read again from the source; check the disk'),
   LOG_VERSION: entry('The folder was written by a newer release of Millrace.', 'use that release or a newer one'),
-  LOG_DISK: entry('The embedded log cannot be written.', 'free space on the disk that holds .millrace/; Millrace waits meanwhile', true),
+  LOG_DISK: entry('The embedded log, or a transaction in progress, cannot be written to disk.', 'free space on the disk that holds .millrace/; Millrace waits meanwhile', true),
   ALREADY_RUNNING: entry('Another process runs this project.', 'stop it first; its pid is shown'),
   NOT_RUNNING: entry('No process runs this project.', 'start it with `millrace up`'),
 

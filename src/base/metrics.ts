@@ -16,6 +16,7 @@ export const metricSpecs = {
   sourceChanges: { name: 'millrace_source_changes_total', kind: 'counter', help: 'Row changes received from a source.', labels: ['source', 'table'] },
   sourceTransactions: { name: 'millrace_source_transactions_total', kind: 'counter', help: 'Transactions received from a source.', labels: ['source'] },
   sourceBytes: { name: 'millrace_source_bytes_total', kind: 'counter', help: 'Bytes received from a source by replication.', labels: ['source'] },
+  sourceSpilledBytes: { name: 'millrace_source_spilled_bytes', kind: 'gauge', help: 'Changes of transactions in progress that wait for their commit, in memory and on disk.', labels: ['source'] },
   sourceLagBytes: { name: 'millrace_source_lag_bytes', kind: 'gauge', help: 'WAL written by the source and not yet received.', labels: ['source'] },
   sourceLagMs: { name: 'millrace_source_lag_ms', kind: 'gauge', help: 'Age of the newest transaction received, 0 when nothing is outstanding.', labels: ['source'] },
   sourceWalKeptBytes: { name: 'millrace_source_wal_kept_bytes', kind: 'gauge', help: 'WAL that the replication slot holds back at the source.', labels: ['source'] },

@@ -6,3 +6,4 @@ export { CopyParser } from './pgcopy/parser.ts';
 export { decodeRun, RelationCache } from './run/decode.ts';
 export { encodeRun } from './run/encode.ts';
 export { PgoutputDecoder, type RelationMessage } from './pgoutput/decoder.ts';
+export { announces, endsBlock, isStreamed, readStreamed, restInBlock } from './pgoutput/streamed.ts';

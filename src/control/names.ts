@@ -13,6 +13,9 @@ export const namesAtSource = (source: SourceSpec): SourceNames => ({ slot: slotN
 /** Where the log of a source lies. */
 export const logFolder = (project: Pick<Project, 'folder'>, source: string): string => join(project.folder, '.millrace', 'log', source);
 
+/** Where transactions of a source are kept that are in progress. */
+export const spillFolder = (project: Pick<Project, 'folder'>, source: string): string => join(project.folder, '.millrace', 'spill', source);
+
 /** NAME_UNKNOWN with the nearest of the names that there are, or all of them. `kind`: what was wanted, e.g. `replica`. */
 export function unknownName(kind: string, name: string, names: readonly string[]): MillraceError {
   const near = nearestName(name, names);

@@ -51,7 +51,8 @@ export class World {
   }
 
   static async make(random: Random, version: PgVersion = 18): Promise<World> {
-    const settings = { max_connections: '40', shared_buffers: '64MB' };
+    // Little memory for decoding: the source sends large transactions while they are in progress.
+    const settings = { max_connections: '40', shared_buffers: '64MB', logical_decoding_work_mem: '64kB' };
     return new World(await startCluster({ version, settings }), await startCluster({ version, settings }), random);
   }
 

@@ -28,6 +28,11 @@ async function proveOne(scenario: Scenario, random: Random): Promise<void> {
   await scenario.fresh();
   const database = new RandomDatabase(scenario.db, random);
   await database.create();
+  // Changes are sent while their transaction is in progress: PostgreSQL 18 can be told to do so with all of them, 15 with the larger ones.
+  if (random.chance(0.5)) {
+    const setting = scenario.source.version === 18 ? "debug_logical_replication_streaming = 'immediate'" : "logical_decoding_work_mem = '64kB'";
+    await scenario.db.query(`do $$ begin execute format('alter database %I set ${setting.replaceAll("'", "''")}', current_database()); end $$`);
+  }
   for (let n = random.below(10); n > 0; n--) await database.transaction();
   let running = false;
   for (let round = random.between(2, 5); round > 0; round--) {

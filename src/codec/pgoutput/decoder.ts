@@ -1,7 +1,8 @@
-// PostgreSQL's logical replication messages (plugin pgoutput, protocol version 1, text or binary values) → runs.
+// PostgreSQL's logical replication messages (plugin pgoutput, text or binary values) → runs. Transactions in progress: streamed.ts.
 // Format: PostgreSQL documentation, "Logical Replication Message Formats". A binary tuple becomes our tuple by leaving out one byte a field.
-import { ByteReader, type ByteWriter, copyBytes, MillraceError, readI64, readU64 } from '../../base/index.ts';
+import { ByteReader, type ByteWriter, copyBytes, readI64, readU64 } from '../../base/index.ts';
 import { asPosition, type BatchBuilder, Before, Format, Op, type Relation, type RunBuilder } from '../../data/index.ts';
+import { EPOCH_2000_US, expectEnd, malformed } from './malformed.ts';
 
 /** A Relation message as it came. Types are OIDs that the source's catalog resolves. */
 export interface RelationMessage {
@@ -12,15 +13,14 @@ export interface RelationMessage {
   readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly typmod: number; readonly key: boolean }[];
 }
 
-/** Microseconds between 1970 and 2000, PostgreSQL's epoch. */
-const EPOCH_2000_US = 946_684_800_000_000n;
-
 const [B, C, I, U, D, T, R, K, O, N] = ['B', 'C', 'I', 'U', 'D', 'T', 'R', 'K', 'O', 'N'].map((letter) => letter.charCodeAt(0)) as number[];
 const [nullKind, unchangedKind, textKind, binaryKind] = ['n', 'u', 't', 'b'].map((letter) => letter.charCodeAt(0)) as number[];
 
 export class PgoutputDecoder {
   readonly #runs: RunBuilder;
   readonly #relations = new Map<number, Relation>();
+  /** When each was announced, as a number that goes up. */
+  readonly #announced = new Map<number, number>();
   /** Fields of each open batch whose format has been seen. */
   readonly #seen = new WeakMap<BatchBuilder, Uint8Array>();
   #oldStarts = new Int32Array(64);
@@ -30,9 +30,18 @@ export class PgoutputDecoder {
     this.#runs = runs;
   }
 
-  /** Says what a table of the stream is; must be called for a Relation message before the next message is decoded. */
-  define(relation: Relation): void {
+  /** Says what a table of the stream is; must be called for a Relation message before the next message is decoded. `order`: of its coming. */
+  define(relation: Relation, order = 0): void {
     this.#relations.set(relation.oid, relation);
+    this.#announced.set(relation.oid, order);
+  }
+
+  /** Takes over what another decoder was told of tables, unless this one has been told of them since. */
+  learn(other: PgoutputDecoder): void {
+    for (const [oid, relation] of other.#relations) {
+      const order = other.#announced.get(oid) ?? 0;
+      if (order >= (this.#announced.get(oid) ?? 0)) this.define(relation, order);
+    }
   }
 
   /**
@@ -43,10 +52,7 @@ export class PgoutputDecoder {
     try {
       return this.#decode(message, from, end);
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      throw new MillraceError('PROTOCOL_VIOLATION', `malformed logical replication message "${String.fromCharCode(message[from] ?? 0)}"`, {
-        detail: error.message, cause: error,
-      });
+      throw malformed(error, message[from]);
     }
   }
 
@@ -201,10 +207,6 @@ function hasUnchanged(message: Buffer, start: number): boolean {
 
 function expectKind(message: Buffer, at: number, kind: number): void {
   if (message[at] !== kind) throw new RangeError(`expected ${String.fromCharCode(kind)} at byte ${at}`);
-}
-
-function expectEnd(at: number, end: number): void {
-  if (at !== end) throw new RangeError(`the message ends ${end - at} bytes behind its contents`);
 }
 
 function readRelation(message: Buffer): RelationMessage {

@@ -4,7 +4,7 @@ import { EmbeddedStream } from '../../bus/index.ts';
 import { Capture } from '../../capture/index.ts';
 import { PostgresSource, type PostgresSourceOptions } from '../../connect/index.ts';
 import { makeFolder } from '../durable-file.ts';
-import { logFolder, namesAtSource } from '../names.ts';
+import { logFolder, namesAtSource, spillFolder } from '../names.ts';
 import { identify } from '../ownership.ts';
 import { readMemory, writeMemory } from '../source-memory.ts';
 import { appendOnlyTables, columnFilter, type Project, type SourceSpec } from '../project/project.ts';
@@ -15,9 +15,9 @@ export interface Surroundings {
   readonly metrics: Metrics;
 }
 
-type Listeners = Pick<PostgresSourceOptions, 'onWait' | 'onBytes'>;
+type Listeners = Pick<PostgresSourceOptions, 'onWait' | 'onBytes' | 'onSpilled'>;
 
-export function postgresSource(project: Pick<Project, 'folder' | 'replicas'>, spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, listeners: Listeners = {}): PostgresSource {
+export function postgresSource(project: Pick<Project, 'folder' | 'replicas' | 'limits'>, spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, listeners: Listeners = {}): PostgresSource {
   return new PostgresSource({
     name: spec.name,
     url: spec.url,
@@ -27,6 +27,7 @@ export function postgresSource(project: Pick<Project, 'folder' | 'replicas'>, sp
     appendOnly: appendOnlyTables(project, spec),
     ...namesAtSource(spec),
     identify: (recorded) => inTurn(project.folder, () => identify(project, recorded)),
+    spill: { folder: spillFolder(project, spec.name), memoryBytesMax: Math.min(8 << 20, Math.max(256 << 10, Math.floor(project.limits.memoryBytes / 32))) },
     clock: around.clock,
     logger: around.logger,
     ...listeners,
@@ -54,6 +55,7 @@ export async function startCapture(project: Project, spec: SourceSpec, around: S
   const source = postgresSource(project, spec, { clock: around.clock, logger }, {
     onWait: (reason) => capture.waitsFor(reason),
     onBytes: (bytes) => around.metrics.add('sourceBytes', { source: spec.name }, bytes),
+    onSpilled: (bytes) => around.metrics.set('sourceSpilledBytes', { source: spec.name }, bytes),
   });
   const capture: Capture = new Capture({
     source,

@@ -11,6 +11,7 @@ import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, St
 import { selectTables } from '../select.ts';
 import { TypeCatalog } from '../types.ts';
 import { walEndSql } from '../wal-end.ts';
+import type { SpillOptions } from './in-progress.ts';
 import { asOwner, type ProjectIds, readMarks, type SourceNames } from './owner.ts';
 import { createSlot, describeSlotError, dropSlot, ensurePublication, readSlot } from './slot.ts';
 import { PostgresSnapshot } from './snapshot.ts';
@@ -27,12 +28,16 @@ export interface PostgresSourceOptions extends SourceNames {
   readonly appendOnly: readonly TablePattern[];
   /** The ids of the project, given those that stand at the source; makes one if there is none. Throws when that cannot be known now. */
   identify(recorded: readonly string[]): Promise<ProjectIds>;
+  /** Where transactions in progress are kept. */
+  readonly spill: SpillOptions;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Hears what an operation is waiting for, undefined when it goes on. */
   onWait?(reason: string | undefined): void;
   /** Hears now and then how many bytes have come in by replication since the last time. */
   onBytes?(bytes: number): void;
+  /** Hears once a second how many bytes of transactions in progress are kept. */
+  onSpilled?(bytes: number): void;
 }
 
 const countEveryMs = 500;
@@ -111,6 +116,8 @@ export class PostgresSource implements Source {
           logger: this.#options.logger,
           relation: (message) => relations.match(message) ?? this.#resolve(relations, message),
           acknowledged: () => this.#acknowledged,
+          spill: this.#options.spill,
+          onSpilled: (bytes) => this.#options.onSpilled?.(bytes),
         },
         sink,
         signal,

@@ -4,6 +4,7 @@ import { PgoutputDecoder, type RelationMessage } from '../../../codec/index.ts';
 import { asLsn, formatLsn, type Lsn, type Position, quoteIdent, quoteLiteral, RunBuilder, type Relation } from '../../../data/index.ts';
 import type { RunSink } from '../../../flow/index.ts';
 import type { CopyBoth, PgConnection } from '../../../wire/index.ts';
+import { type Committed, InProgress, type SpillOptions } from './in-progress.ts';
 
 const XLOG_DATA = 'w'.charCodeAt(0);
 const KEEPALIVE = 'k'.charCodeAt(0);
@@ -41,17 +42,22 @@ export interface StreamOptions {
   relation(message: RelationMessage): Relation | Promise<Relation>;
   /** What may be forgotten by the server. */
   acknowledged(): Position;
+  /** Where transactions in progress are kept. */
+  readonly spill: SpillOptions;
+  /** Hears now and then how many bytes of transactions in progress are kept. */
+  onSpilled(bytes: number): void;
 }
 
 /** Runs until the signal aborts (returns) or the connection breaks (throws). The connection is used up afterwards. */
 export async function followStream(connection: PgConnection, options: StreamOptions, sink: RunSink, signal: AbortSignal): Promise<void> {
   const stream = new Stream(options, sink, connection.where);
-  const sql = `START_REPLICATION SLOT ${quoteIdent(options.slot)} LOGICAL ${formatLsn(options.from)} (proto_version '1', publication_names ${quoteLiteral(quoteIdent(options.publication))}, binary '${options.binary}')`;
+  const sql = `START_REPLICATION SLOT ${quoteIdent(options.slot)} LOGICAL ${formatLsn(options.from)} (proto_version '2', streaming 'on', publication_names ${quoteLiteral(quoteIdent(options.publication))}, binary '${options.binary}')`;
   const abort = (): void => connection.destroy();
   signal.addEventListener('abort', abort, { once: true });
   const timer = setInterval(() => stream.tick(), statusEveryMs);
   try {
     if (signal.aborted) return;
+    await stream.begin();
     const copy = await Promise.race([connection.copyBoth(sql, (bytes, from, to) => stream.receive(bytes, from, to)), stream.failed]);
     stream.start(copy);
     await Promise.race([copy.ended, stream.failed]);
@@ -59,9 +65,9 @@ export async function followStream(connection: PgConnection, options: StreamOpti
     if (!signal.aborted) throw error;
   } finally {
     clearInterval(timer);
-    stream.end();
     signal.removeEventListener('abort', abort);
     connection.destroy();
+    await stream.end();
   }
 }
 
@@ -70,10 +76,16 @@ class Stream {
   readonly #sink: RunSink;
   readonly #runs: RunBuilder;
   readonly #decoder: PgoutputDecoder;
+  readonly #inProgress: InProgress;
+  /** Bytes of the transaction that is replayed. */
+  #replayedBytes = 0;
+  /** How many times tables were announced, in the order in which the server did. */
+  #announcements = 0;
   #copy: CopyBoth | undefined;
   /** Messages that arrived while one of them waits for the catalog or the sink for room. */
   readonly #waiting: Buffer[] = [];
-  #blocked = false;
+  /** What messages are held back for. */
+  #blocks = 0;
   /** Takes back the end of the run that is planned. `due`: it came in the middle of a transaction, whose commit then ends the run. */
   #flush: (() => void) | undefined;
   #due = false;
@@ -106,8 +118,13 @@ class Stream {
       sink.run(run);
     });
     this.#decoder = new PgoutputDecoder(this.#runs);
+    this.#inProgress = new InProgress(options.spill, () => (this.#announcements += 1));
     this.failed = new Promise((_, reject) => (this.#fail = reject));
     this.failed.catch(() => undefined);
+  }
+
+  begin(): Promise<void> {
+    return this.#inProgress.begin();
   }
 
   start(copy: CopyBoth): void {
@@ -118,19 +135,20 @@ class Stream {
   tick(): void {
     const nowMs = this.#options.clock.monotonic();
     // While it is held back nothing is read, so nothing can be heard.
-    if (this.#blocked || this.#heard) this.#heardMs = nowMs;
+    if (this.#blocks > 0 || this.#heard) this.#heardMs = nowMs;
     this.#heard = false;
     if (nowMs - this.#heardMs > silenceMsMax) {
       this.#fail(new MillraceError('CONNECTION_LOST', `the server has not answered for ${silenceMsMax / 1000} s`, { where: this.#where }));
     }
     this.sendStatus(true);
+    this.#options.onSpilled(this.#inProgress.bytes + this.#replayedBytes);
   }
 
   /** A message, in `bytes` from `from` to `to`; they hold during the call only. */
   receive(bytes: Buffer, from: number, to: number): void {
     if (this.#ended) return;
     this.#heard = true;
-    if (this.#blocked) this.#waiting.push(Buffer.from(bytes.subarray(from, to)));
+    if (this.#blocks > 0) this.#waiting.push(Buffer.from(bytes.subarray(from, to)));
     else {
       try {
         this.#handle(bytes, from, to);
@@ -151,16 +169,56 @@ class Stream {
   #handle(bytes: Buffer, from: number, to: number): void {
     const kind = bytes[from];
     if (kind === XLOG_DATA) {
-      const message = this.#decoder.decode(bytes, from + 25, to);
-      if (message) {
-        const relation = this.#options.relation(message);
-        if (relation instanceof Promise) this.#block(relation.then((resolved) => this.#decoder.define(resolved)));
-        else this.#decoder.define(relation);
-      } else this.#afterMessage(bytes, from);
+      if (this.#inProgress.takes(bytes[from + 25])) {
+        const taken = this.#inProgress.take(bytes, from + 25, to);
+        if (taken instanceof Promise) this.#block(taken);
+        else if (taken) this.#block(this.#replay(taken, Buffer.from(bytes.subarray(from, from + 25))));
+        return;
+      }
+      const until = this.#decode(this.#decoder, 0, bytes, from + 25, to);
+      if (until) this.#block(until);
+      else this.#afterMessage(bytes, from);
     } else if (kind === KEEPALIVE) {
       this.#moveOn(asLsn(bytes.readBigUInt64BE(from + 1)));
       if (bytes[from + 17] === 1) this.sendStatus(false);
     }
+  }
+
+  /** Decodes a message. Returns what must happen before the next one, if anything. `order`: of an announcement that came earlier. */
+  #decode(decoder: PgoutputDecoder, order: number, bytes: Buffer, from: number, to: number): Promise<void> | undefined {
+    const message = decoder.decode(bytes, from, to);
+    if (!message) return undefined;
+    const announced = order === 0 ? (this.#announcements += 1) : order;
+    const relation = this.#options.relation(message);
+    if (relation instanceof Promise) return relation.then((resolved) => decoder.define(resolved, announced));
+    decoder.define(relation, announced);
+    return undefined;
+  }
+
+  /**
+   * A transaction that was in progress has committed: from here on it is like any other. It has announced its tables itself; what it said of
+   * them holds for those behind it. `head`: of the message that told of the commit.
+   */
+  async #replay({ spill, commit, end, timeUs }: Committed, head: Buffer): Promise<void> {
+    const decoder = new PgoutputDecoder(this.#runs);
+    this.#replayedBytes = spill.bytes;
+    if (spill.bytes > 0) {
+      this.#runs.begin(spill.xid, commit, timeUs);
+      await spill.replay((order, bytes, from, to) => {
+        this.#mustGoOn();
+        return this.#decode(decoder, order, bytes, from, to) ?? (this.#parted ? this.#room() : undefined);
+      });
+      this.#mustGoOn();
+      this.#runs.commit(end);
+      this.#decoder.learn(decoder);
+      await this.#inProgress.drop(spill);
+    }
+    this.#replayedBytes = 0;
+    this.#afterMessage(head, 0);
+  }
+
+  #mustGoOn(): void {
+    if (this.#ended) throw new MillraceError('CONNECTION_LOST', 'the stream has ended', { where: this.#where });
   }
 
   #handleWaiting(message: Buffer): void {
@@ -181,7 +239,6 @@ class Stream {
       this.#emitSoon(lingerMs(ageMs));
     }
   }
-
 
   /** Ends the run after this turn's messages at the earliest. */
   #emitSoon(afterMs: number): void {
@@ -218,8 +275,12 @@ class Stream {
   }
 
   #waitForRoom(): void {
+    this.#block(this.#room());
+  }
+
+  #room(): Promise<void> {
     this.#parted = false;
-    this.#block(this.#sink.ready());
+    return this.#sink.ready();
   }
 
   /** The source is idle up to `walEnd`: nothing that a consumer needs lies before it. A busy one is so between any two transactions. */
@@ -241,31 +302,29 @@ class Stream {
   }
 
   /** Nothing is given out from now on. */
-  end(): void {
+  async end(): Promise<void> {
     this.#ended = true;
     this.#flush?.();
     clearTimeout(this.#idle);
     clearTimeout(this.#ask);
+    await this.#inProgress.end();
+    this.#options.onSpilled(0);
   }
 
-  /** Holds back messages until the promise settles. */
+  /** Holds back messages until the promise settles, and all others that they are held back for. */
   #block(until: Promise<void>): void {
-    if (this.#blocked) {
-      until.catch((error: unknown) => this.#fail(error));
-      return;
-    }
-    this.#blocked = true;
-    this.#copy?.pause();
+    this.#blocks += 1;
+    if (this.#blocks === 1) this.#copy?.pause();
     until.then(
       () => {
         if (this.#ended) return;
-        this.#blocked = false;
+        this.#blocks -= 1;
         this.#guard(() => {
           let next = 0;
-          while (next < this.#waiting.length && !this.#blocked) this.#handleWaiting(this.#waiting[next++] as Buffer);
+          while (next < this.#waiting.length && this.#blocks === 0) this.#handleWaiting(this.#waiting[next++] as Buffer);
           this.#waiting.splice(0, next);
         });
-        if (!this.#blocked) this.#copy?.resume();
+        if (this.#blocks === 0) this.#copy?.resume();
       },
       (error: unknown) => this.#fail(error),
     );
