@@ -57,7 +57,7 @@ export class InProgress {
   async end(): Promise<void> {
     this.#spills.clear();
     await this.#work.catch(() => undefined);
-    await rm(this.#options.folder, { recursive: true, force: true });
+    await this.begin().catch(() => undefined); // the next stream does it again, and says why it cannot
   }
 
   /** Whether a message of this type is for `take`. */
