@@ -36,6 +36,7 @@ const panels: readonly Panel[] = [
     title: 'Kept', unit: 'bytes', queries: [
       { expr: 'millrace_source_wal_kept_bytes{job=~"$job"}', legend: 'WAL at {{source}}' },
       { expr: 'millrace_log_bytes{job=~"$job"}', legend: 'log of {{source}}' },
+      { expr: 'millrace_source_spilled_bytes{job=~"$job"}', legend: 'in progress at {{source}}' },
     ],
   },
   { title: 'Received', unit: 'Bps', queries: [{ expr: 'rate(millrace_source_bytes_total{job=~"$job"}[$__rate_interval])', legend: '{{source}}' }] },
