@@ -9,3 +9,4 @@ export { asMillraceError, formatError, MillraceError } from './errors.ts';
 export { createLogger, silentLogger, type Fields, type Logger } from './logger.ts';
 export { Metrics, metricSpecs, type MetricSpec } from './metrics.ts';
 export { Random } from './random.ts';
+export { TokenBucket } from './token-bucket.ts';

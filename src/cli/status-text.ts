@@ -1,5 +1,5 @@
 // The status of a project as a short tree: one line a source, table and replica, and at the end of a bad line what to do next.
-import type { Condition, ProjectStatus, State } from '../control/index.ts';
+import type { Condition, ProjectStatus, ReadingStatus, State } from '../control/index.ts';
 import type { colorsFor } from './command.ts';
 
 type Colors = ReturnType<typeof colorsFor>;
@@ -44,7 +44,7 @@ export function statusText(status: ProjectStatus, c: Colors): string {
     const tables = Object.entries(source.tables);
     tables.forEach(([table, each], i) => {
       // A table that does as its source does has nothing to say about its state.
-      const facts = [...(each.snapshotRows > 0 ? [`${grouped(each.snapshotRows)} rows read`] : []), ...(each.state === 'stopped' ? [] : [`${grouped(each.changes)} changes`])];
+      const facts = [...(each.reading ? readingFacts(each.reading) : each.snapshotRows > 0 ? [`${grouped(each.snapshotRows)} rows read`] : []), ...(each.state === 'stopped' ? [] : [`${grouped(each.changes)} changes`])];
       lines.push({ indent: i === tables.length - 1 ? '└ ' : '├ ', name: table, condition: each, facts });
     });
   }
@@ -56,6 +56,12 @@ export function statusText(status: ProjectStatus, c: Colors): string {
   const nameWidth = Math.max(0, ...lines.map((line) => line.indent.length + line.name.length));
   const stateWidth = Math.max(0, ...lines.map((line) => line.condition.state.length));
   return lines.map((line) => format(line, nameWidth, stateWidth, c)).join('\n');
+}
+
+/** How much of a table is read, and how long the rest will take. */
+function readingFacts({ rows, rowsEstimate, bytes, etaMs }: ReadingStatus): string[] {
+  const part = rowsEstimate === null ? '' : ` of about ${grouped(rowsEstimate)} (${Math.floor((100 * rows) / rowsEstimate)} %)`;
+  return [`${grouped(rows)}${part} rows read`, bytesText(bytes), ...(etaMs === null || etaMs < 1000 ? [] : [`${durationText(etaMs)} left`])];
 }
 
 function format({ indent, name, condition, facts }: Line, nameWidth: number, stateWidth: number, c: Colors): string {

@@ -17,7 +17,9 @@ export const command: Command = {
     state: State, reason?: string, next?: string,
     position: string | null,           // what has been received, e.g. "0/16B3748"
     lagBytes: number, lagMs: number,   // 0 when idle
-    tables: { [address: string]: { state: State, snapshotRows: number, changes: number } } } },
+    tables: { [address: string]: { state: State, snapshotRows: number, changes: number,
+      reading?: {                      // while the table is read: how far, of what the server estimates
+        rows: number, rowsEstimate: number | null, bytes: number, bytesEstimate: number, etaMs: number | null } } } } },
   replicas: { [name: string]: {
     state: State, reason?: string, next?: string,
     position: string | null, lagBytes: number, lagMs: number, rows: number, deadLetters: number } }

@@ -1,5 +1,5 @@
 // control: the project model, planning, supervision, and how other processes find a running project.
-export type { Condition, ProjectStatus, Running, RunOptions, State } from './status.ts';
+export type { Condition, ProjectStatus, ReadingStatus, Running, RunOptions, State } from './status.ts';
 export { logFolder, unknownName } from './names.ts';
 export { findRunning, requireRunning } from './client.ts';
 export { assertNotRunning, readRunFile } from './run-file.ts';

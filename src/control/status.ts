@@ -10,8 +10,22 @@ export interface Condition {
   readonly next?: string;
 }
 
+/** Of a table that is being read, the slowest replica's. */
+export interface ReadingStatus {
+  readonly rows: number;
+  /** The server's estimate; null when it has none. */
+  readonly rowsEstimate: number | null;
+  /** Read, as they are sent, and what the table takes at the source. */
+  readonly bytes: number;
+  readonly bytesEstimate: number;
+  /** Until it is read, at the rate so far; null when that cannot be told. */
+  readonly etaMs: number | null;
+}
+
 export interface TableStatus extends Condition {
   readonly snapshotRows: number;
+  /** Only while it is read. */
+  readonly reading?: ReadingStatus;
   readonly changes: number;
 }
 

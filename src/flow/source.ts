@@ -1,5 +1,5 @@
 // The port of a source: what capture needs of a system to take snapshots of its tables and follow its commits.
-import type { Batch, Position, Relation, Run, SourceIdentity, TableName } from '../data/index.ts';
+import type { Batch, KeyRange, Position, Relation, Run, SourceIdentity, TableName } from '../data/index.ts';
 
 export interface Source {
   readonly name: string;
@@ -55,13 +55,30 @@ export interface RunSink {
   ready(): Promise<void>;
 }
 
+/** A part of a table. Places mean something only in the snapshot that made them; ranges of keys hold in every one. */
+export type Chunk = { readonly keys: KeyRange } | { readonly place: number; readonly from: string; readonly where: string };
+
 /** Rows that committed before `position` are in it, later ones are not: a consumer loads it, then skips transactions that end at or before `position`. */
 export interface Snapshot {
   readonly position: Position;
   readonly relations: readonly Relation[];
-  /** The rows of a table as batches of op `read`, about 256 kB each, all columns in the relation's order. */
-  read(relation: Relation, signal: AbortSignal): AsyncIterable<Batch>;
-  /** Estimated rows, for progress; −1 unknown. */
-  estimate(relation: Relation): number;
+  /**
+   * The rows of a table as batches of op `read`, about 256 kB each, all columns in the relation's order; of a chunk only, or only the first few.
+   * Several may be read at a time. Throws a retriable error when the table was rewritten meanwhile.
+   */
+  read(relation: Relation, signal: AbortSignal, part?: Chunk | 'first'): AsyncIterable<Batch>;
+  /** Estimated rows and bytes, for progress; rows −1 unknown. */
+  estimate(relation: Relation): SnapshotSize;
+  /** Cuts a table at about every `bytes` by where its rows lie. */
+  places(relation: Relation, bytes: number): Promise<readonly Chunk[]>;
+  /** Keys that cut a table in ranges of about `bytes`, ascending; undefined when its keys have no order that is known here. */
+  bounds(relation: Relation, bytes: number): Promise<readonly bigint[] | undefined>;
+  /** Equal for two snapshots if no change of the table's shape and nothing that rewrote it (also TRUNCATE) lies between them. */
+  shape(relation: Relation): Promise<string>;
   close(): Promise<void>;
+}
+
+export interface SnapshotSize {
+  readonly rows: number;
+  readonly bytes: number;
 }

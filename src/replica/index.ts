@@ -5,3 +5,4 @@ export type { Added, AnyRow, Mask, ReplicaSpec, TableRule } from './spec.ts';
 export { compileForTarget } from './compile.ts';
 export { Replica, type ReplicaOptions } from './replica.ts';
 export { compareReplica, type TableVerdict, type VerifyPart } from './verify/verify.ts';
+export type { SnapshotProgress } from './progress.ts';

@@ -1,9 +1,10 @@
 // One source of a replica: joins the stream, loads what is not loaded yet, then applies epoch after epoch.
 import { MillraceError } from '../base/index.ts';
 import { AbandonedTransaction } from '../bus/index.ts';
-import { asPosition, type Position, type Relation, type Run } from '../data/index.ts';
+import { asPosition, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
 import type { Committed, ConsumerPosition, FeedMembership, Piece, SourceState, TableStep } from '../flow/index.ts';
 import { checkGap, checkIdentity } from './checks.ts';
+import { RowNotSent } from './chunks.ts';
 import { type Gathered, Gatherer } from './gather.ts';
 import { Loader, type LoaderOptions } from './loader.ts';
 import type { PartProgress } from './progress.ts';
@@ -41,7 +42,7 @@ interface Epoch {
 }
 
 export class Part {
-  readonly progress: PartProgress = { applied: undefined, pendingSinceUs: 0n, phase: 'starting', rows: 0, snapshotRows: new Map(), loading: new Set() };
+  readonly progress: PartProgress = { applied: undefined, pendingSinceUs: 0n, phase: 'starting', rows: 0, snapshotRows: new Map(), loading: new Set(), snapshots: new Map() };
   readonly source: string;
   routes: Routes | undefined;
   readonly #options: PartOptions;
@@ -126,7 +127,8 @@ export class Part {
   async #load(known: ConsumerPosition | undefined, loader: Loader, state: SourceState, signal: AbortSignal): Promise<void> {
     const { feed, target, replica } = this.#options;
     this.progress.loading.clear();
-    const missing = await loader.missing(state);
+    this.progress.snapshots.clear();
+    const missing = await loader.missing(state, known?.position);
     if (known) {
       checkGap(known.position, feed, replica);
       this.#storedIs(known.position);
@@ -135,17 +137,16 @@ export class Part {
     if (known && missing.length === 0) return;
     this.progress.phase = 'snapshot';
     const snapshot = await feed.source.snapshot(missing, signal);
-    try {
-      if (!known) {
-        // From now on a restart reads the stream from here; tables that are loaded later have newer snapshots of their own.
-        await target.commit(this.source, snapshot.position, []);
-        this.#storedIs(snapshot.position);
-        this.progress.applied = snapshot.position;
-      }
-      await loader.load(snapshot, signal);
-    } finally {
-      await snapshot.close();
+    if (!known) {
+      // From now on a restart reads the stream from here; tables that are loaded later have newer snapshots of their own.
+      await target.commit(this.source, snapshot.position, []).catch(async (error: unknown) => {
+        await snapshot.close();
+        throw error;
+      });
+      this.#storedIs(snapshot.position);
+      this.progress.applied = snapshot.position;
     }
+    await loader.load(snapshot, signal);
   }
 
   async #follow(routes: Routes, tables: SourceTables, signal: AbortSignal): Promise<void> {
@@ -155,11 +156,19 @@ export class Part {
       } catch (error) {
         if (!(error instanceof AbandonedTransaction)) {
           this.release();
+          if (error instanceof RowNotSent) await this.#forget(error.relation);
           throw error;
         }
       }
     }
     this.release();
+  }
+
+  /** Lets a table be read again by the next attempt. */
+  async #forget(relation: Relation): Promise<void> {
+    const { target } = this.#options;
+    const records = await target.tables(this.source);
+    await target.forgetOthers(this.source, records.filter(({ source }) => source !== tableAddress(relation)));
   }
 
   /** A reader behind what is applied; it closes itself when the signal aborts. */

@@ -1,6 +1,20 @@
 // How far a part of a replica is, for status.
 import type { Position } from '../data/index.ts';
 
+/** A table that is being read. */
+export interface SnapshotProgress {
+  rows: number;
+  /** As the source sends them; `bytesEstimate` is what the table takes there. */
+  bytes: number;
+  /** Rows that an earlier attempt had loaded. */
+  rowsBefore: number;
+  /** −1 unknown. */
+  readonly rowsEstimate: number;
+  readonly bytesEstimate: number;
+  /** On the monotonic clock. */
+  readonly startedMs: number;
+}
+
 export interface PartProgress {
   /** Applied, in this process's memory; the target may have an older one while the source is idle. */
   applied: Position | undefined;
@@ -10,4 +24,5 @@ export interface PartProgress {
   rows: number;
   readonly snapshotRows: Map<string, number>;
   readonly loading: Set<string>;
+  readonly snapshots: Map<string, SnapshotProgress>;
 }

@@ -3,6 +3,7 @@ import { asMillraceError, Backoff, type Clock, type Logger, type Metrics, Millra
 import { type Position, type Relation, tableAddress } from '../data/index.ts';
 import type { Committed, Feed } from '../flow/index.ts';
 import { LetterCount } from './letter-count.ts';
+import type { SnapshotLimits } from './loader.ts';
 import { Part } from './part.ts';
 import { problemError } from './rules/problem.ts';
 import type { Routes } from './rules/routes.ts';
@@ -10,7 +11,7 @@ import type { ReplicaSpec } from './spec.ts';
 import type { ReplicaTarget } from './target.ts';
 
 interface Connected {
-  readonly target: ReplicaTarget;
+  readonly target: Omit<ReplicaTarget, 'alone'>;
   prepare(routes: readonly Routes[]): Promise<void>;
 }
 
@@ -23,6 +24,7 @@ export interface ReplicaOptions {
   readonly metrics: Metrics;
   /** About how many bytes of rows an epoch has at the most. */
   readonly epochBytesMax: number;
+  readonly snapshots: SnapshotLimits;
   /**
    * Makes the target for one attempt; `prepare` brings its tables into the wanted shape, or refuses. `onSlow` hears what the target does while it
    * answers nothing for long, undefined when it has answered.
@@ -167,9 +169,13 @@ export class Replica {
         tables: (part) => this.#inTurn('', () => current().target.tables(part)),
         forgetOthers: (part, tables) => this.#inTurn('', () => current().target.forgetOthers(part, tables)),
         loadRanks: (tables) => this.#inTurn('', () => current().target.loadRanks(tables)),
+        chunks: (part, source, table) => this.#inTurn('', () => current().target.chunks(part, source, table)),
         // Of several loads into one table the first one empties it, if need be, and the others add to it.
+        alone: (table, work) => this.#inTurn(tableAddress(table), work),
+        beginChunks: (load) => current().target.beginChunks(load),
+        endChunks: (load, position) => current().target.endChunks(load, position),
         load: async (load, signal) => {
-          const committed = await this.#inTurn(tableAddress(load.target), async () => (signal.aborted ? nothing : current().target.load(load, signal)));
+          const committed = await (signal.aborted ? nothing : current().target.load(load, signal));
           this.#letters.committed(committed.deadLetters);
           return committed;
         },
@@ -185,6 +191,7 @@ export class Replica {
           logger: logger.with({ source: feed.source.name }),
           metrics,
           epochBytesMax: this.#options.epochBytesMax,
+          snapshots: this.#options.snapshots,
           compile: (relations) => this.#options.compile(feed.source.name, relations),
           prepare: (routes) => this.#prepare(routes),
         }),

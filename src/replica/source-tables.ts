@@ -1,6 +1,8 @@
 // What a part knows of its source's tables: which there were at the start, and up to where a snapshot has their changes already.
 import type { Logger } from '../base/index.ts';
 import { batchFrom, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
+import type { LoadedChunk } from '../flow/index.ts';
+import { Chunks, RowNotSent } from './chunks.ts';
 
 export class SourceTables {
   readonly #logger: Logger;
@@ -8,6 +10,8 @@ export class SourceTables {
   readonly #tables = new Map<number, string>();
   /** Tables whose snapshot is newer than the position: their changes up to it are in it already. */
   readonly #snapshots = new Map<string, Position>();
+  /** Those of them whose chunks are from several snapshots. */
+  readonly #chunks = new Map<string, Chunks>();
   readonly #passedOver = new Set<string>();
 
   constructor(relations: readonly Relation[], logger: Logger) {
@@ -19,9 +23,12 @@ export class SourceTables {
     this.#tables.set(relation.oid, tableAddress(relation));
   }
 
-  /** The target has what committed before `position`. */
-  loaded(relation: Relation, position: Position): void {
-    this.#snapshots.set(tableAddress(relation), position);
+  /** The target has what committed before `position`; of these chunks, if there are any, only what committed before theirs. */
+  loaded(relation: Relation, position: Position, chunks: readonly LoadedChunk[] = []): void {
+    const address = tableAddress(relation);
+    this.#snapshots.set(address, position);
+    if (chunks.some((chunk) => chunk.position !== position)) this.#chunks.set(address, new Chunks(chunks));
+    else this.#chunks.delete(address);
   }
 
   /** The position of the newest snapshot: from there on all tables show the same moment. */
@@ -37,6 +44,7 @@ export class SourceTables {
   /** The position has passed every snapshot. */
   forgetSnapshots(): void {
     this.#snapshots.clear();
+    this.#chunks.clear();
   }
 
   /** A table that is new, or has a new name, is read at the next start; until then its changes are passed over, since its earlier rows are not there. */
@@ -62,6 +70,8 @@ export class SourceTables {
     const batches = run.batches.flatMap((batch) => {
       const loaded = this.#snapshots.get(tableAddress(batch.relation));
       if (loaded === undefined) return [batch];
+      const chunks = this.#chunks.get(tableAddress(batch.relation));
+      if (chunks) return chunks.withoutLoaded(batch, run);
       const firstNew = run.transactions.find((transaction) => transaction.end > loaded);
       if (!firstNew) return [];
       let from = 0;
@@ -72,6 +82,9 @@ export class SourceTables {
     const { truncate, ...rest } = run;
     const relations = truncate?.relations.filter((relation) => {
       const loaded = this.#snapshots.get(tableAddress(relation));
+      const chunks = this.#chunks.get(tableAddress(relation));
+      // Chunks from before and behind it: what would be left of the older ones cannot be told.
+      if (chunks && last !== undefined && last.end > chunks.oldest && last.end <= chunks.newest) throw new RowNotSent(relation);
       return loaded === undefined || (last !== undefined && last.end > loaded);
     });
     return truncate && relations && relations.length > 0 ? { ...rest, batches, truncate: { ...truncate, relations } } : { ...rest, batches };

@@ -1,6 +1,6 @@
 // What a replica needs of its target: the shape of its tables, loads, epochs. Implemented on the PostgreSQL sink.
-import type { TableName } from '../data/index.ts';
-import type { Committed, Load, LoadedTable, TableStep, TransactionalSink } from '../flow/index.ts';
+import type { Position, TableName } from '../data/index.ts';
+import type { ChunkedLoad, Committed, Load, LoadedChunk, LoadedTable, TableStep, TransactionalSink } from '../flow/index.ts';
 
 export interface ReplicaTarget extends TransactionalSink<TableStep> {
   tables(part: string): Promise<readonly LoadedTable[]>;
@@ -8,6 +8,17 @@ export interface ReplicaTarget extends TransactionalSink<TableStep> {
   forgetOthers(part: string, current: readonly { readonly source: string; readonly target: string }[]): Promise<void>;
   /** Target table → number; tables with smaller ones are loaded first, since others refer to them. One that is not in it may come at any time. */
   loadRanks(tables: readonly TableName[]): Promise<ReadonlyMap<string, number>>;
-  /** Fills a table from a snapshot in one transaction, together with the note that it is done. An aborted signal rolls it back. */
+  /** The chunks of a table that are loaded. */
+  chunks(part: string, source: string, target: string): Promise<readonly LoadedChunk[]>;
+  /** Runs the loads of a table while no other load into the same target table runs. */
+  alone<T>(target: TableName, work: () => Promise<T>): Promise<T>;
+  /**
+   * Begins a load in several transactions: makes room, unless an earlier attempt is resumed; returns the chunks that are there already. Undefined
+   * when this table has to be filled in one transaction: constraints of it could be hurt in between, or others write it too.
+   */
+  beginChunks(load: ChunkedLoad): Promise<readonly LoadedChunk[] | undefined>;
+  /** All chunks are there: the table is done, at the position of its newest chunk. */
+  endChunks(load: ChunkedLoad, position: Position): Promise<void>;
+  /** Fills a table from a snapshot in one transaction, together with the note that it is done; or a chunk of it. An aborted signal rolls it back. */
   load(load: Load, signal: AbortSignal): Promise<Committed>;
 }

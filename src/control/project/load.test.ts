@@ -34,7 +34,7 @@ test('the least that works', async () => {
   assert.deepEqual(replica && { ...replica, from: replica.from.map((each) => [each.source, each.tables.map((pattern) => pattern.text)]) }, {
     name: 'warehouse', from: [['shop', ['*.*']]], url: testEnv.WAREHOUSE_URL, names: 'as-is', rules: [], onBadRow: 'deadLetter',
   });
-  assert.deepEqual(project.limits, { walKeptBytes: 2 * 1024 ** 3, memoryBytes: 1024 ** 3 });
+  assert.deepEqual(project.limits, { walKeptBytes: 2 * 1024 ** 3, memoryBytes: 1024 ** 3, readers: 4, readBytesPerSec: undefined, snapshotMs: 600_000 });
 });
 
 test('every key arrives', async () => {

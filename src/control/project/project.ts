@@ -29,7 +29,11 @@ export interface Project {
   readonly sources: readonly SourceSpec[];
   readonly replicas: readonly ReplicaSpec[];
   readonly bus: 'embedded';
-  readonly limits: { readonly walKeptBytes: number; readonly memoryBytes: number };
+  readonly limits: {
+    readonly walKeptBytes: number; readonly memoryBytes: number;
+    /** Of snapshots: connections of a replica, bytes a second of a source (undefined: no limit), how old one may get. */
+    readonly readers: number; readonly readBytesPerSec: number | undefined; readonly snapshotMs: number;
+  };
   readonly serve: { readonly http?: { readonly host: string; readonly port: number } };
 }
 

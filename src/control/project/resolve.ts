@@ -30,7 +30,10 @@ export function resolveProject(config: ProjectConfig, code: ReadonlyMap<string, 
   });
   return {
     folder, sources, replicas, bus: config.bus,
-    limits: { walKeptBytes: parseSize(config.limits.walKept) as number, memoryBytes: parseSize(config.limits.memory) as number },
+    limits: {
+      walKeptBytes: parseSize(config.limits.walKept) as number, memoryBytes: parseSize(config.limits.memory) as number,
+      readers: config.limits.readers, readBytesPerSec: parseSize(config.limits.readBytesPerSec ?? ''), snapshotMs: config.limits.snapshotMinutes * 60_000,
+    },
     serve: resolveServe(config.serve, report),
   };
 }

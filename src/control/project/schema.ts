@@ -111,7 +111,12 @@ export const projectSchema = z.strictObject({
   limits: z.strictObject({
     walKept: size.describe('How much WAL the source may keep for a replica that is behind, before the embedded log is relied on.').default('2GB'),
     memory: size.describe('How much memory the process may use for rows on their way.').default('1GB'),
-  }).describe('Bounds on what is kept.').default({ walKept: '2GB', memory: '1GB' }),
+    readers: z.number().int().min(1).max(64).describe('How many connections a replica reads snapshots with, and loads them with, at a time.').default(4),
+    readBytesPerSec: size.describe('How much the snapshots of a source may read in a second, all together. Default: as much as it gives.')
+      .meta({ examples: ['50MB'] }).optional(),
+    snapshotMinutes: z.number().positive()
+      .describe('How old a snapshot of the source may get while a large table is read, before the rest is read from a newer one (it keeps the server from cleaning up).').default(10),
+  }).describe('Bounds on what is kept, and on how it is read.').default({ walKept: '2GB', memory: '1GB', readers: 4, snapshotMinutes: 10 }),
   serve: z.strictObject({
     http: z.union([z.string(), z.number()]).describe('Address of /health, /ready, /metrics and /status. Default: a free loopback port.')
       .meta({ examples: ['127.0.0.1:8686'] }).optional(),

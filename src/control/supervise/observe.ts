@@ -2,16 +2,16 @@
 import type { Capture } from '../../capture/index.ts';
 import type { MillraceError } from '../../base/index.ts';
 import { type Position, tableAddress } from '../../data/index.ts';
-import type { Replica } from '../../replica/index.ts';
+import type { Replica, SnapshotProgress } from '../../replica/index.ts';
 import { onlyCopyNote } from '../source-memory.ts';
-import type { Condition, ReplicaStatus, SourceStatus, State, TableStatus } from '../status.ts';
+import type { Condition, ReadingStatus, ReplicaStatus, SourceStatus, State, TableStatus } from '../status.ts';
 
 const fromError = (state: State, error: MillraceError): Condition => ({ state, reason: `${error.message} [${error.code}]`, next: error.hint });
 
 /** Bytes between two positions of a source whose positions are byte offsets; 0 while one is unknown. */
 const distance = (end: Position | undefined, at: Position | undefined): number => (end === undefined || at === undefined || at >= end ? 0 : Number(end - at));
 
-export function sourceStatus(capture: Capture, replicas: readonly Replica[], lagMs: number): SourceStatus {
+export function sourceStatus(capture: Capture, replicas: readonly Replica[], lagMs: number, monotonicMs: number): SourceStatus {
   const { condition, stream, source } = capture;
   const parts = replicas.flatMap((replica) => replica.part(source.name) ?? []);
   const loading = parts.some((part) => part.progress.phase === 'snapshot');
@@ -29,6 +29,7 @@ export function sourceStatus(capture: Capture, replicas: readonly Replica[], lag
     tables[address] = {
       state: isLoading ? 'snapshot' : isWaiting && own === 'streaming' ? 'starting' : own,
       snapshotRows: Math.max(0, ...parts.map((part) => part.progress.snapshotRows.get(address) ?? 0)),
+      ...reading(parts.flatMap((part) => part.progress.snapshots.get(address) ?? []), monotonicMs),
       changes: capture.changes.get(address) ?? 0,
     };
   }
@@ -40,6 +41,17 @@ export function sourceStatus(capture: Capture, replicas: readonly Replica[], lag
     lagMs,
     tables,
   };
+}
+
+/** Of several replicas that read a table, the one that has the least of it. */
+function reading(all: readonly SnapshotProgress[], monotonicMs: number): { reading?: ReadingStatus } {
+  const [one] = all.toSorted((a, b) => a.rows - b.rows);
+  if (!one) return {};
+  const { rows, rowsBefore, bytes, bytesEstimate } = one;
+  const rowsEstimate = one.rowsEstimate > 0 ? Math.max(rows, one.rowsEstimate) : null;
+  const done = rows - rowsBefore;
+  const etaMs = rowsEstimate === null || done === 0 ? null : Math.round(((monotonicMs - one.startedMs) * (rowsEstimate - rows)) / done);
+  return { reading: { rows, rowsEstimate, bytes, bytesEstimate, etaMs } };
 }
 
 export function replicaStatus(replica: Replica, captures: readonly Capture[], nowMs: number): ReplicaStatus {

@@ -59,7 +59,8 @@ async function start(
       relations: async (name) => (await captureOf(name)?.source.readRelations()) ?? [],
     }, () => keptId(project.folder));
     const epochBytesMax = Math.min(16 << 20, Math.max(256 << 10, Math.floor(project.limits.memoryBytes / 64)));
-    return new Replica({ spec, feeds, ...around, epochBytesMax, logger, random: new Random(process.pid ^ 0x5bd1e995), ...targets });
+    const { readers, readBytesPerSec: bytesPerSec, snapshotMs: ageMsMax } = project.limits;
+    return new Replica({ spec, feeds, ...around, epochBytesMax, snapshots: { readers, bytesPerSec, ageMsMax }, logger, random: new Random(process.pid ^ 0x5bd1e995), ...targets });
   });
   for (const replica of replicas) replica.start();
   for (const capture of captures) capture.start();
@@ -106,7 +107,7 @@ class RunningProject implements Running {
   status(): ProjectStatus {
     const nowMs = this.#around.clock.now();
     const sources: Record<string, SourceStatus> = {};
-    for (const capture of this.#captures) sources[capture.source.name] = sourceStatus(capture, this.#replicas, this.#lagMs(capture));
+    for (const capture of this.#captures) sources[capture.source.name] = sourceStatus(capture, this.#replicas, this.#lagMs(capture), this.#around.clock.monotonic());
     const replicas: Record<string, ReplicaStatus> = {};
     for (const replica of this.#replicas) replicas[replica.name] = replicaStatus(replica, this.#captures, nowMs);
     return { sources, replicas };

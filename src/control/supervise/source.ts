@@ -1,5 +1,5 @@
 // One source of a running project: its connector, its log, its capture.
-import { type Clock, type Logger, type Metrics, Random } from '../../base/index.ts';
+import { type Clock, type Logger, type Metrics, Random, TokenBucket } from '../../base/index.ts';
 import { EmbeddedStream } from '../../bus/index.ts';
 import { Capture } from '../../capture/index.ts';
 import { PostgresSource, type PostgresSourceOptions } from '../../connect/index.ts';
@@ -15,7 +15,7 @@ export interface Surroundings {
   readonly metrics: Metrics;
 }
 
-type Listeners = Pick<PostgresSourceOptions, 'onWait' | 'onBytes' | 'onSpilled'>;
+type Listeners = Pick<PostgresSourceOptions, 'onWait' | 'onBytes' | 'onSpilled' | 'rate'>;
 
 export function postgresSource(project: Pick<Project, 'folder' | 'replicas' | 'limits'>, spec: SourceSpec, around: Pick<Surroundings, 'clock' | 'logger'>, listeners: Listeners = {}): PostgresSource {
   return new PostgresSource({
@@ -52,7 +52,9 @@ export async function startCapture(project: Project, spec: SourceSpec, around: S
     segmentBytesMax: Math.min(64 << 20, Math.max(256 << 10, Math.floor(project.limits.memoryBytes / 16))),
     logger, clock: around.clock,
   });
+  const { readBytesPerSec } = project.limits;
   const source = postgresSource(project, spec, { clock: around.clock, logger }, {
+    ...(readBytesPerSec === undefined ? {} : { rate: new TokenBucket(readBytesPerSec, around.clock) }),
     onWait: (reason) => capture.waitsFor(reason),
     onBytes: (bytes) => around.metrics.add('sourceBytes', { source: spec.name }, bytes),
     onSpilled: (bytes) => around.metrics.set('sourceSpilledBytes', { source: spec.name }, bytes),

@@ -1,23 +1,20 @@
-// The snapshot path: fills one table in one transaction of its own session, together with the note that it is done. An empty table is
-// COPYed into; where several source tables share a target, the later ones are merged.
+// The snapshot path: fills one table, or a chunk of it, in one transaction of its own session, together with the note that it is done. An empty
+// table is COPYed into; where several source tables share a target, the later ones are merged.
 import { crashPoint, MillraceError } from '../../../base/index.ts';
-import { formatLsn, quoteTable, tableAddress } from '../../../data/index.ts';
+import { quoteTable, tableAddress, type TableName } from '../../../data/index.ts';
 import type { Committed, Load, TableStep } from '../../../flow/index.ts';
 import { PgError } from '../../../wire/index.ts';
 import { send, type Table } from './apply.ts';
-import { type Fence, fenced, isFenced, text } from './fence.ts';
+import { type Fence, fenced, isFenced } from './fence.ts';
 import { isolate, isRowError, rowError, underSavepoint, unitsOf } from './isolate.ts';
 import { changesOf, type Letter, rejected, writeLetter } from './letter-rows.ts';
+import { noteChunk, noteDone } from './load-notes.ts';
 import { deferReferences, emptyTable, unreferenced } from './references.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import type { Session } from './session.ts';
 
 /** Rows are sent in pieces of about this size; after each one the server's answer is awaited, which bounds the memory of both sides. */
 const pieceBytes = 4 << 20;
-
-const remember = `insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows, source_oid)
-  values ($1, $2, $3, $4, 'done', $5, $6::int8, $7::int8) on conflict (consumer, source, source_table, target_table) do update
-  set state = 'done', snapshot_position = excluded.snapshot_position, rows = excluded.rows, source_oid = excluded.source_oid, updated_at = pg_catalog.now()`;
 
 export interface LoadContext {
   readonly session: Session;
@@ -41,7 +38,8 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
   const { consumer } = fence;
   const layouts = new Layouts();
   session.begin();
-  const fresh = await makeRoom(session, consumer, user, load);
+  // Chunks of one table have no key in common, and the room for them is made.
+  const fresh = load.chunk !== undefined || (await makeRoom(session, consumer, user, load));
   await deferReferences(session, load.target);
   let rows = 0;
   let deadLetters = 0;
@@ -79,21 +77,25 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
     return { rows: 0, deadLetters: 0 };
   }
   await apply(piece);
-  const params = text(consumer, load.part, tableAddress(load.from), tableAddress(load.target), formatLsn(load.position), String(rows), String(load.from.oid ?? 0));
-  session.track({ what: 'other', promise: session.execute(remember, params) });
-  // The fence is held only now: a successor must not wait for the whole load of a process that lost its connection.
-  fence.hold(session);
+  if (load.chunk) noteChunk(session, consumer, load, load.chunk, rows);
+  else noteDone(session, consumer, load, rows);
   crashPoint('snapshot.before-commit');
-  const outcome = session.query('commit', 'commit');
-  const failure = await session.settle();
-  if (failure) throw failure.sent.what === 'fence' && isFenced(failure.error) ? fenced(consumer) : failure.error;
-  if ((await outcome)[0]?.tag !== 'COMMIT') throw new MillraceError('TARGET_BUSY', `the load of ${tableAddress(load.target)} was rolled back`);
+  await commitFenced(session, fence, load.target);
   crashPoint('snapshot.after-commit');
   return { rows, deadLetters };
 }
 
+/** Commits, unless a successor has taken over. The fence is held only now: he must not wait for the whole load of a process that lost its connection. */
+export async function commitFenced(session: Session, fence: Fence, target: TableName): Promise<void> {
+  fence.hold(session);
+  const outcome = session.query('commit', 'commit');
+  const failure = await session.settle();
+  if (failure) throw failure.sent.what === 'fence' && isFenced(failure.error) ? fenced(fence.consumer) : failure.error;
+  if ((await outcome)[0]?.tag !== 'COMMIT') throw new MillraceError('TARGET_BUSY', `the load of ${tableAddress(target)} was rolled back`);
+}
+
 /** Whether the table is empty now, so that rows can be COPYed straight into it. */
-async function makeRoom(session: Session, consumer: string, user: string, { part, from, target }: Load): Promise<boolean> {
+export async function makeRoom(session: Session, consumer: string, user: string, { part, from, target }: Pick<Load, 'part' | 'from' | 'target'>): Promise<boolean> {
   const { connection } = session;
   const recorded = await connection.rows<{ source: string; source_table: string; state: string }>(
     'select source, source_table, state from millrace.tables where consumer = $1 and target_table = $2', [consumer, tableAddress(target)],

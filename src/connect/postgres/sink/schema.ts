@@ -19,6 +19,10 @@ const ddl = [
     consumer text not null, source text not null, source_table text not null, target_table text not null,
     state text not null check (state in ('copying', 'done')), snapshot_position text, rows bigint, source_oid bigint,
     updated_at timestamptz not null default pg_catalog.now(), primary key (consumer, source, source_table, target_table))`,
+  // Ranges of a table's first key column that are loaded, each from the snapshot at its position; without bounds '' and as text.
+  `create table if not exists millrace.chunks (
+    consumer text not null, source text not null, source_table text not null, target_table text not null, key_from text not null, key_to text not null,
+    position text not null, rows bigint not null, shape text not null, primary key (consumer, source, source_table, target_table, key_from, key_to))`,
   `create table if not exists millrace.dead_letters (
     id bigint generated always as identity primary key, consumer text not null, source_table text not null, target_table text not null,
     key jsonb not null, key_bytes bytea, op text not null, position text not null, seq bigint not null,
@@ -52,7 +56,7 @@ export async function ensureSchema(connection: PgConnection): Promise<void> {
 async function isThere(connection: PgConnection): Promise<boolean> {
   const [row] = await connection.rows<{ n: string }>(
     `select count(*) as n from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-     where n.nspname = 'millrace' and c.relname in ('meta', 'positions', 'tables', 'dead_letters')`,
+     where n.nspname = 'millrace' and c.relname in ('meta', 'positions', 'tables', 'chunks', 'dead_letters')`,
   );
-  return row?.n === '4';
+  return row?.n === '5';
 }

@@ -1,7 +1,7 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
 import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
-import type { Committed, ConsumerPosition, Load, LoadedTable, Piece, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
+import type { ChunkedLoad, Committed, ConsumerPosition, Load, LoadedChunk, LoadedTable, Piece, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { recordProjectId } from './bookkeeping.ts';
@@ -9,7 +9,9 @@ import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
 import { isolate, isRowError, rowMissing, tryOrdered, unitsOf } from './isolate.ts';
 import { changeOf, changesOf, keysOf, type KeptChange, type Letter, rejected, writeLetter } from './letter-rows.ts';
-import { loadTable } from './loader.ts';
+import { beginChunks, endChunks } from './chunks.ts';
+import { readChunks } from './load-notes.ts';
+import { type LoadContext, loadTable } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
 import { arbiter, type OrderedRow, sendOrdered } from './ordered.ts';
 import { loadRanks } from './references.ts';
@@ -169,8 +171,11 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   async forgetOthers(part: string, current: readonly { readonly source: string; readonly target: string }[]): Promise<void> {
     const session = await this.#ready();
     await session.execute(
-      `update millrace.tables set state = 'copying', updated_at = pg_catalog.now() where consumer = $1 and source = $2 and state = 'done' and not exists (
-         select from pg_catalog.json_to_recordset($3::json) as c(source text, target text) where c.source = source_table and c.target = target_table)`,
+      `with forgotten as (
+         update millrace.tables t set state = 'copying', updated_at = pg_catalog.now() where consumer = $1 and source = $2 and state = 'done' and not exists (
+           select from pg_catalog.json_to_recordset($3::json) as c(source text, target text) where c.source = source_table and c.target = target_table)
+         returning consumer, source, source_table, target_table)
+       delete from millrace.chunks where (consumer, source, source_table, target_table) in (select consumer, source, source_table, target_table from forgotten)`,
       text(this.#options.consumer, part, JSON.stringify(current)),
     );
   }
@@ -180,19 +185,35 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     return loadRanks(await this.#ready(), this.#options.connect.user, tables);
   }
 
-  /** Fills a table from a snapshot in a session of its own. It may run beside commits and other loads. */
+  async chunks(part: string, source: string, target: string): Promise<readonly LoadedChunk[]> {
+    return readChunks(await this.#ready(), this.#options.consumer, part, source, target);
+  }
+
+  beginChunks(load: ChunkedLoad): Promise<readonly LoadedChunk[] | undefined> {
+    return this.#besides((context) => beginChunks(context, load));
+  }
+
+  endChunks(load: ChunkedLoad, position: Position): Promise<void> {
+    return this.#besides((context) => endChunks(context, load, position));
+  }
+
+  /** Fills a table from a snapshot, or a chunk of it, in a session of its own. It may run beside commits and other loads. */
   async load(load: Load, signal: AbortSignal): Promise<Committed> {
-    const session = await Session.open({ ...this.#options, idleTimeoutMs: 600_000 }).catch((error: unknown) => {
-      throw describePgError(error, this.#where);
-    });
+    const loaded = await this.#besides((context) => loadTable(context, load, signal));
+    this.#newLetters ||= loaded.deadLetters > 0;
+    return loaded;
+  }
+
+  /** In a session of its own. */
+  async #besides<T>(work: (context: LoadContext) => Promise<T>): Promise<T> {
+    let session: Session | undefined;
     try {
-      const loaded = await loadTable({ session, fence: this.#fence, onBadRow: this.#options.onBadRow, user: this.#options.connect.user }, load, signal);
-      this.#newLetters ||= loaded.deadLetters > 0;
-      return loaded;
+      session = await Session.open({ ...this.#options, idleTimeoutMs: 600_000 });
+      return await work({ session, fence: this.#fence, onBadRow: this.#options.onBadRow, user: this.#options.connect.user });
     } catch (error) {
       throw describePgError(error, this.#where);
     } finally {
-      await session.connection.close();
+      await session?.connection.close();
     }
   }
 

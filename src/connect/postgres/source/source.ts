@@ -1,5 +1,5 @@
 // PostgreSQL as a source: checks, slot, publication, stream and snapshots behind the Source port.
-import { assert, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
+import { assert, type Clock, type Logger, MillraceError, type TokenBucket } from '../../../base/index.ts';
 import type { RelationMessage } from '../../../codec/index.ts';
 import {
   asLsn, baseType, formatLsn, type Lsn, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, type SourceIdentity, tableAddress,
@@ -26,6 +26,8 @@ export interface PostgresSourceOptions extends SourceNames {
   readonly sendsColumn: ColumnFilter;
   /** Tables that are declared to be only inserted into. */
   readonly appendOnly: readonly TablePattern[];
+  /** What snapshots read passes through it. */
+  readonly rate?: TokenBucket;
   /** The ids of the project, given those that stand at the source; makes one if there is none. Throws when that cannot be known now. */
   identify(recorded: readonly string[]): Promise<ProjectIds>;
   /** Where transactions in progress are kept. */

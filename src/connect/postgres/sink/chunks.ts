@@ -1,0 +1,46 @@
+// Loads in several transactions: which tables may be filled that way, how such a load begins or is resumed, and how it ends.
+import { formatLsn, type Position, quoteTable, tableAddress } from '../../../data/index.ts';
+import type { ChunkedLoad, LoadedChunk } from '../../../flow/index.ts';
+import { text } from './fence.ts';
+import { forgetChunks, readChunks } from './load-notes.ts';
+import { commitFenced, type LoadContext, makeRoom } from './loader.ts';
+
+/**
+ * Whether rows of several moments may stand in a table at a time: not with constraints beyond the key that they could hurt (a unique value that
+ * moved from one row to another), not with foreign keys and triggers that fire.
+ */
+const mayHoldSeveralMoments = `select (not exists (select from pg_catalog.pg_index where indrelid = c.oid and (indisunique or indisexclusion) and not indisprimary)
+    and ($2::boolean or not exists (select from pg_catalog.pg_constraint where contype = 'f' and conrelid = c.oid)
+      and not exists (select from pg_catalog.pg_trigger where tgrelid = c.oid and not tgisinternal)))::text as may
+  from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass($1)`;
+
+/** See ReplicaTarget.beginChunks. */
+export async function beginChunks({ session, fence, user }: LoadContext, load: ChunkedLoad): Promise<readonly LoadedChunk[] | undefined> {
+  const { connection, replicaRole } = session;
+  const [source, target] = [tableAddress(load.from), tableAddress(load.target)];
+  const [row] = await connection.rows<{ may: string }>(mayHoldSeveralMoments, [quoteTable(load.target), String(replicaRole)]);
+  const records = await connection.rows<{ mine: string; state: string }>(
+    '(select (source = $2 and source_table = $3)::text as mine, state from millrace.tables where consumer = $1 and target_table = $4)', [fence.consumer, load.part, source, target]);
+  if (row?.may !== 'true' || records.some((record) => record.mine !== 'true')) return undefined;
+  const known = await readChunks(session, fence.consumer, load.part, source, target);
+  const holds = records.some((record) => record.state === 'copying') && known.every((chunk) => chunk.shape === load.shape && chunk.position >= load.since);
+  if (load.resumes && holds && known.length > 0) return known;
+  session.begin();
+  await makeRoom(session, fence.consumer, user, load);
+  forgetChunks(session, fence.consumer, load);
+  const copying = `insert into millrace.tables (consumer, source, source_table, target_table, state, source_oid) values ($1, $2, $3, $4, 'copying', $5::int8)
+    on conflict (consumer, source, source_table, target_table) do update set state = 'copying', source_oid = excluded.source_oid, updated_at = pg_catalog.now()`;
+  session.track({ what: 'other', promise: session.execute(copying, text(fence.consumer, load.part, source, target, String(load.from.oid ?? 0))) });
+  await commitFenced(session, fence, load.target);
+  return [];
+}
+
+export async function endChunks({ session, fence }: LoadContext, load: ChunkedLoad, position: Position): Promise<void> {
+  session.begin();
+  const params = text(fence.consumer, load.part, tableAddress(load.from), tableAddress(load.target), formatLsn(position));
+  const done = `update millrace.tables t set state = 'done', snapshot_position = $5, updated_at = pg_catalog.now(), rows = (select sum(c.rows) from millrace.chunks c
+      where c.consumer = $1 and c.source = $2 and c.source_table = $3 and c.target_table = $4)
+    where consumer = $1 and source = $2 and source_table = $3 and target_table = $4`;
+  session.track({ what: 'other', promise: session.execute(done, params) });
+  await commitFenced(session, fence, load.target);
+}
