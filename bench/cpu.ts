@@ -56,3 +56,12 @@ export function cpuOf(pids: readonly number[]): number {
   }
   return ticks * tickUs;
 }
+
+/** Resident memory of a process, bytes; 0 when it is gone. */
+export function rssOf(pid: number): number {
+  try {
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}

@@ -11,6 +11,8 @@ const cases: Readonly<Record<string, () => Promise<{ run(options: BenchOptions, 
   capture: () => import('./cases/capture.ts'),
   catchup: () => import('./cases/catchup.ts'),
   latency: () => import('./cases/latency.ts'),
+  tables: () => import('./cases/tables.ts'),
+  idle: () => import('./cases/idle.ts'),
 };
 
 const { values, positionals } = parseArgs({

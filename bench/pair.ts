@@ -1,6 +1,6 @@
 // Two servers and both ways to replicate between them: PostgreSQL's own subscription, and `millrace up` as a child process. Both begin with
 // equal tables and an own slot on the same source, and both run with synchronous_commit off at the target, which is a subscription's default.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,9 @@ import { readRunFile } from '../src/control/index.ts';
 import { parsePgUrl, PgConnection } from '../src/wire/index.ts';
 import { cpuOf } from './cpu.ts';
 
-const main = join(import.meta.dirname, '../src/cli/main.ts');
+const root = join(import.meta.dirname, '..');
+/** What the package ships, not the sources, whose types cost memory while they are taken off. */
+const main = join(root, 'dist/cli/main.js');
 
 /** What replicates: started and stopped any number of times, it goes on where it was. */
 export interface Replicator {
@@ -21,6 +23,11 @@ export interface Replicator {
   /** CPU microseconds used so far by each part of it. */
   cpu(): Promise<CpuUse>;
   stop(): Promise<void>;
+}
+
+/** Millrace is a process of its own. */
+export interface MillraceReplicator extends Replicator {
+  pid(): number;
 }
 
 export type CpuUse = Readonly<Record<string, number>>;
@@ -57,6 +64,7 @@ export class Pair {
   }
 
   static async start(): Promise<Pair> {
+    execFileSync(process.execPath, ['scripts/build.js'], { cwd: root, stdio: 'inherit' });
     const settings = { max_wal_size: '8GB', checkpoint_timeout: '30min' };
     const [source, target] = await Promise.all([startCluster({ settings }), startCluster({ settings: { ...settings, synchronous_commit: 'off' } })]);
     return new Pair(source, target);
@@ -66,7 +74,7 @@ export class Pair {
    * A new source database that `fill` makes `table` in, and two equal targets. Both replicators have their slot afterwards and stand still:
    * what is written from now on is theirs to catch up with.
    */
-  async fresh(table: string, fill: (source: PgConnection) => Promise<void>): Promise<{ source: PgConnection; native: Replicator; millrace: Replicator }> {
+  async fresh(table: string, fill: (source: PgConnection) => Promise<void>): Promise<{ source: PgConnection; native: Replicator; millrace: MillraceReplicator }> {
     await this.#clear();
     this.#name = `bench${(this.#count += 1)}`;
     for (const [cluster, names] of [[this.#source, [this.#name]], [this.#target, [`${this.#name}_native`, `${this.#name}_millrace`]]] as const) {
@@ -156,7 +164,7 @@ export class Pair {
     };
   }
 
-  #millrace(source: PgConnection, target: PgConnection): Replicator {
+  #millrace(source: PgConnection, target: PgConnection): MillraceReplicator {
     writeFileSync(
       join(this.#folder, 'millrace.yaml'),
       `millrace: 1\nsources:\n  shop:\n    postgres: ${this.#source.url(this.#name)}?sslmode=disable\n    tables: [public.*]\n` +
@@ -166,6 +174,7 @@ export class Pair {
     return {
       name: 'millrace',
       target,
+      pid: () => this.#child?.pid ?? 0,
       start: () => timed(async () => {
         const child = spawn(process.execPath, [...args, main, '--project', this.#folder, 'up'], { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, MILLRACE_LOG: 'warn' } });
         this.#child = child;

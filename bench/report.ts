@@ -36,6 +36,11 @@ export function versus(figure: string, value: number, unit: string, baseline: st
   return { figure, value, unit, baseline, ratio, ...(reach === undefined ? {} : { reach, holds: ratio >= reach }) };
 }
 
+/** A figure that must not be more than a limit. */
+export function atMost(figure: string, value: number, unit: string, limit: number): Omit<Figure, 'case'> {
+  return { figure, value, unit, baseline: `at most ${limit} ${unit}`, ratio: limit / value, reach: 1, holds: value <= limit };
+}
+
 /** The middle one of some measurements. */
 export const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
