@@ -56,13 +56,16 @@ export function readI64(bytes: Buffer, at: number): bigint {
   return BigInt.asIntN(64, readU64(bytes, at));
 }
 
+/** Small ones come out of Node's pool, many to an allocation. */
+const allocate = (bytes: number): Buffer => (bytes < 2048 ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes));
+
 /** A buffer that grows by doubling. `take()` hands out what was written and starts a new one. */
 export class ByteWriter {
   #buffer: Buffer;
   #length = 0;
 
   constructor(capacity = 1024) {
-    this.#buffer = Buffer.allocUnsafeSlow(capacity);
+    this.#buffer = allocate(capacity);
   }
 
   get length(): number {
@@ -73,7 +76,7 @@ export class ByteWriter {
   reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#buffer.length) return;
-    const bigger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    const bigger = allocate(Math.max(needed, this.#buffer.length * 2));
     this.#buffer.copy(bigger, 0, 0, this.#length);
     this.#buffer = bigger;
   }
@@ -184,7 +187,7 @@ export class ByteWriter {
     }
     const out = this.#buffer.subarray(0, this.#length);
     // Room for as much again and a little more: what is allocated and not used costs as much garbage collection as what is.
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(1024, Math.min(out.length + (out.length >> 3), 1 << 20)));
+    this.#buffer = allocate(Math.max(1024, Math.min(out.length + (out.length >> 3), 1 << 20)));
     this.#length = 0;
     return out;
   }

@@ -14,6 +14,9 @@ import type { TableWrite } from '../../../flow/index.ts';
 /** What a key ends as. `missing`: a partial row after its row was deleted, which no legal source sends. */
 export const State = { gone: 0, full: 1, partial: 2, missing: 3 } as const;
 
+/** Most commits are small; then what is allocated here is a good part of their cost. */
+const entriesMin = 16;
+
 /** `MADE` is the block of rows that were put together here. */
 const MADE = 0;
 
@@ -23,25 +26,25 @@ export class Fold {
   readonly #writes: TableWrite[] = [];
   readonly #blocks: Buffer[] = [Buffer.alloc(0)];
   #made = new ByteWriter(0);
-  readonly #keys = new ByteWriter(4096);
-  #keyEnds = new Uint32Array(257);
-  #hashes = new Int32Array(256);
-  #slots = new Int32Array(512);
+  readonly #keys = new ByteWriter(256);
+  #keyEnds = new Uint32Array(entriesMin + 1);
+  #hashes = new Int32Array(entriesMin);
+  #slots = new Int32Array(2 * entriesMin);
 
   /** Number of distinct keys: entries 0 .. count − 1. */
   count = 0;
   /** `State` per entry. */
-  state = new Uint8Array(256);
+  state = new Uint8Array(entriesMin);
   /** 1: the key was there before the commit, or may have been; 0: its first change was an insert. */
-  existed = new Uint8Array(256);
+  existed = new Uint8Array(entriesMin);
   /** For partial rows: the entry whose key before the commit holds the missing values. */
-  origin = new Int32Array(256);
-  #block = new Int32Array(256);
-  #start = new Uint32Array(256);
-  #end = new Uint32Array(256);
+  origin = new Int32Array(entriesMin);
+  #block = new Int32Array(entriesMin);
+  #start = new Uint32Array(entriesMin);
+  #end = new Uint32Array(entriesMin);
   /** The last change: index of the write and row in its batch. */
-  #lastWrite = new Int32Array(256);
-  #lastRow = new Int32Array(256);
+  #lastWrite = new Int32Array(entriesMin);
+  #lastRow = new Int32Array(entriesMin);
   /** Pairs of entries, old key and new key, in order. */
   readonly moves: number[] = [];
   /** Changes that went in. */
@@ -248,7 +251,7 @@ export class Fold {
   }
 
   #rehash(): void {
-    const mask = this.#slots.length * 2 - 1;
+    const mask = this.#slots.length * (this.#slots.length < 2048 ? 4 : 2) - 1;
     this.#slots = new Int32Array(mask + 1);
     for (let entry = 0; entry < this.count; entry++) {
       let slot = (this.#hashes[entry] as number) & mask;
@@ -258,7 +261,7 @@ export class Fold {
   }
 
   #grow(): void {
-    const size = this.state.length * 2;
+    const size = this.state.length * (this.state.length < 1024 ? 4 : 2);
     this.state = lengthened(this.state, size);
     this.existed = lengthened(this.existed, size);
     this.origin = lengthened(this.origin, size);
