@@ -58,9 +58,13 @@ export function cpuOf(pids: readonly number[]): number {
 }
 
 /** Resident memory of a process, bytes; 0 when it is gone. */
-export function rssOf(pid: number): number {
+export const rssOf = (pid: number): number => memoryOf(pid, 'VmRSS');
+/** The most that it was so far. */
+export const peakRssOf = (pid: number): number => memoryOf(pid, 'VmHWM');
+
+function memoryOf(pid: number, field: 'VmRSS' | 'VmHWM'): number {
   try {
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
   } catch {
     return 0;
   }

@@ -13,6 +13,7 @@ const cases: Readonly<Record<string, () => Promise<{ run(options: BenchOptions, 
   latency: () => import('./cases/latency.ts'),
   tables: () => import('./cases/tables.ts'),
   idle: () => import('./cases/idle.ts'),
+  memory: () => import('./cases/memory.ts'),
 };
 
 const { values, positionals } = parseArgs({

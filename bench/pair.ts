@@ -11,7 +11,8 @@ import { cpuOf } from './cpu.ts';
 
 const root = join(import.meta.dirname, '..');
 /** What the package ships, not the sources, whose types cost memory while they are taken off. */
-const main = join(root, 'dist/cli/main.js');
+export const main = join(root, 'dist/cli/main.js');
+export const build = (): Buffer => execFileSync(process.execPath, ['scripts/build.js'], { cwd: root, stdio: 'inherit' });
 
 /** What replicates: started and stopped any number of times, it goes on where it was. */
 export interface Replicator {
@@ -64,7 +65,7 @@ export class Pair {
   }
 
   static async start(): Promise<Pair> {
-    execFileSync(process.execPath, ['scripts/build.js'], { cwd: root, stdio: 'inherit' });
+    build();
     const settings = { max_wal_size: '8GB', checkpoint_timeout: '30min' };
     const [source, target] = await Promise.all([startCluster({ settings }), startCluster({ settings: { ...settings, synchronous_commit: 'off' } })]);
     return new Pair(source, target);

@@ -1,7 +1,7 @@
 // Transactions that the source sends while they are in progress, in the ways in which they may end. The source has little memory for decoding,
 // so that everything large is sent so, and the project little memory, so that it goes through files.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Running } from '../../src/control/index.ts';
 import type { PgConnection } from '../../src/wire/index.ts';
@@ -112,6 +112,20 @@ export const cases: Readonly<Record<string, (scenario: Scenario) => Promise<void
     await proveSame(scenario, 'ended');
     assert.equal(await count(scenario.copy, 'true'), 2000);
     await andForgets(scenario, again);
+  },
+
+  'a disk that refuses is waited for': async (scenario) => {
+    await prepare(scenario);
+    const running = await scenario.up();
+    await running.caughtUp();
+    const folder = join(scenario.folder, '.millrace', 'spill');
+    rmSync(folder, { recursive: true, force: true });
+    writeFileSync(folder, '');
+    await scenario.db.query(`begin; ${rows(1, 2000, 'first')}; update small set n = 5; commit; update small set n = 6`);
+    await until(() => /LOG_DISK/.test(running.status().sources['shop']?.reason ?? ''));
+    rmSync(folder);
+    await running.caughtUp();
+    await proveSame(scenario, 'after the refusal');
   },
 
   'a table is announced anew while a transaction that knows it otherwise is in progress': async (scenario) => {

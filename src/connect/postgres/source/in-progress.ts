@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { MillraceError } from '../../../base/index.ts';
 import { announces, endsBlock, isStreamed, readStreamed, restInBlock } from '../../../codec/index.ts';
 import type { Position } from '../../../data/index.ts';
-import { Spill } from './spill.ts';
+import { onDisk, Spill } from './spill.ts';
 
 export interface SpillOptions {
   /** Scratch space of this stream alone; it is emptied at the beginning and at the end. */
@@ -48,9 +48,10 @@ export class InProgress {
     return this.#memoryBytes;
   }
 
-  /** Forgets what an earlier stream has left on disk. */
+  /** Forgets what an earlier stream has left on disk. Throws LOG_DISK. */
   async begin(): Promise<void> {
-    await rm(this.#options.folder, { recursive: true, force: true });
+    const { folder } = this.#options;
+    await onDisk(folder, () => rm(folder, { recursive: true, force: true }));
   }
 
   /** Forgets everything, when what is under way is done. */

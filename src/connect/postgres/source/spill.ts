@@ -111,7 +111,8 @@ export class Spill {
   }
 }
 
-async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Does something with a file or folder of transactions in progress. Throws LOG_DISK where the system refuses. */
+export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
