@@ -166,6 +166,8 @@ export class PostgresSource implements Source {
     for (let waitedMs = 0; ; waitedMs += 50) {
       const { flushed } = await this.#walEnds();
       if (flushed >= inserted || waitedMs >= 1000) return flushed;
+      // Of a transaction that is open the WAL writer flushes whole pages only: its last record stays cut in two, and unread, until something commits.
+      if (waitedMs === 400) await this.#ask((control) => control.rows("select pg_catalog.pg_logical_emit_message(true, 'millrace.flush', '')")).catch(() => undefined);
       await this.#options.clock.sleep(50);
     }
   }
