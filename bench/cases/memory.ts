@@ -8,10 +8,9 @@ import { peakRssOf } from '../cpu.ts';
 import { build, connect, main, waitFor } from '../pair.ts';
 import { atMost, type BenchOptions, type Report } from '../report.ts';
 
-
 export async function run({ quick }: BenchOptions, report: Report): Promise<void> {
   build();
-  const [tableRows, transactionRows] = quick ? [500_000, 200_000] : [20_000_000, 2_000_000];
+  const [tableRows, transactionRows] = quick ? [300_000, 150_000] : [20_000_000, 2_000_000];
   const settings = { max_wal_size: '8GB', checkpoint_timeout: '30min', synchronous_commit: 'off' };
   const [source, target] = await Promise.all([startCluster({ settings }), startCluster({ settings })]);
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
