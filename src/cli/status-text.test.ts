@@ -13,8 +13,8 @@ test('a short tree: aligned, and a bad line ends with what to do', () => {
         },
       },
       replicas: {
-        warehouse: { state: 'failed', reason: 'column "total" is missing', next: 'millrace plan --sql', position: null, lagBytes: 2_500_000, lagMs: 90_500, rows: 7, deadLetters: 0 },
-        reporting: { state: 'streaming', position: '0/16B3748', lagBytes: 0, lagMs: 0, rows: 1_234_567, deadLetters: 1 },
+        warehouse: { state: 'failed', reason: 'column "total" is missing', next: 'millrace plan --sql', position: null, lagBytes: 2_500_000, lagMs: 90_500, rows: 7, deadLetters: 0, tables: {} },
+        reporting: { state: 'streaming', position: '0/16B3748', lagBytes: 0, lagMs: 0, rows: 1_234_567, deadLetters: 1, tables: {} },
       },
     },
     createColors(false),

@@ -52,6 +52,12 @@ export function statusText(status: ProjectStatus, c: Colors): string {
     const letters = replica.deadLetters > 0 ? [`${grouped(replica.deadLetters)} dead letter${replica.deadLetters === 1 ? '' : 's'}`] : [];
     const next = replica.deadLetters > 0 && replica.next === undefined ? { ...replica, next: 'millrace dead list' } : replica;
     lines.push({ indent: '', name, condition: next, facts: [`${grouped(replica.rows)} rows`, ...lag(replica), ...(replica.position === null ? [] : [`at ${replica.position}`]), ...letters] });
+    const tables = Object.entries(replica.tables);
+    tables.forEach(([table, each], i) => {
+      // Of a stopped one the reason is there already.
+      const newest = each.reason === undefined ? each.events.at(-1) : undefined;
+      lines.push({ indent: i === tables.length - 1 ? '└ ' : '├ ', name: table, condition: each, facts: newest ? [`${newest.at.slice(0, 16).replace('T', ' ')}Z ${newest.what}`] : [] });
+    });
   }
   const nameWidth = Math.max(0, ...lines.map((line) => line.indent.length + line.name.length));
   const stateWidth = Math.max(0, ...lines.map((line) => line.condition.state.length));

@@ -22,7 +22,9 @@ export const command: Command = {
         rows: number, rowsEstimate: number | null, bytes: number, bytesEstimate: number, etaMs: number | null } } } } },
   replicas: { [name: string]: {
     state: State, reason?: string, next?: string,
-    position: string | null, lagBytes: number, lagMs: number, rows: number, deadLetters: number } }
+    position: string | null, lagBytes: number, lagMs: number, rows: number, deadLetters: number,
+    // stopped tables, and those whose schema has changed while it ran
+    tables: { [address: string]: { state: State, reason?: string, next?: string, events: { at: string, what: string }[] } } } }
 }`,
   examples: [
     ['millrace status', 'a short tree with the next step at the end of a bad line'],
@@ -50,8 +52,11 @@ function show(context: CommandContext, status: ProjectStatus): ExitCode {
   const { stdout, env } = context;
   if (flag(context, 'json')) printJson(stdout, status);
   else printLine(stdout, statusText(status, colorsFor(stdout, env)));
-  return [...Object.values(status.sources), ...Object.values(status.replicas)].some(({ state }) => state === 'failed') ? 1 : 0;
+  return hasFailed(status) ? 1 : 0;
 }
+
+const hasFailed = ({ sources, replicas }: ProjectStatus): boolean =>
+  [...Object.values(sources), ...Object.values(replicas).flatMap((replica) => [replica, ...Object.values(replica.tables)])].some(({ state }) => state === 'failed');
 
 /** In a terminal the tree is drawn over the last one; in a pipe each follows the other. */
 async function watch(context: CommandContext): Promise<ExitCode> {
@@ -70,7 +75,7 @@ async function watch(context: CommandContext): Promise<ExitCode> {
       // eslint-disable-next-line no-control-regex
       drawn = lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.replace(/\x1b\[[0-9;]*m/g, '').length / (stdout.columns ?? 80))), 0);
     }
-    code = [...Object.values(status.sources), ...Object.values(status.replicas)].some(({ state }) => state === 'failed') ? 1 : 0;
+    code = hasFailed(status) ? 1 : 0;
     await new Promise<void>((resolve) => {
       const done = (): void => {
         clearTimeout(timer);

@@ -1,7 +1,7 @@
 // connect: one folder per system, each with its source, its sink and what planning and doctoring need to know of it.
 export { readTargetTable, type ActualTable } from './postgres/target/actual-table.ts';
-export { applyTarget, refuseErrors } from './postgres/target/apply.ts';
-export { planTarget } from './postgres/target/plan.ts';
+export { tryTarget } from './postgres/target/apply.ts';
+export { planTarget, type TargetPlan } from './postgres/target/plan.ts';
 export type { DdlStatement } from './postgres/target/statement.ts';
 export type { Finding } from './postgres/doctor/finding.ts';
 export { diagnoseSource } from './postgres/doctor/source.ts';
@@ -19,4 +19,5 @@ export { millraceSchemaSql } from './postgres/sink/schema.ts';
 export { planSource } from './postgres/source/plan.ts';
 export { forgetLoads, forgetProjectId, listLoads, type Loaded, readPositions, readProjectId, recordProjectId } from './postgres/sink/bookkeeping.ts';
 export { walEndSql } from './postgres/wal-end.ts';
+export { keepShape, readShapes } from './postgres/sink/table-shapes.ts';
 export { countLetters, dropLetter, listLetters, replayLetter, showLetter, type DeadLetter } from './postgres/sink/letters.ts';

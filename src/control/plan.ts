@@ -1,9 +1,9 @@
 // What `up` would do: the way of every table with its guarantee, and what it would make at sources and targets. Reads, changes nothing.
-import { type CatalogTable, millraceSchemaSql, planSource, planTarget, type ProjectIds, selectTables, TypeCatalog, type DdlStatement, type Selection } from '../connect/index.ts';
+import { type CatalogTable, listLoads, type Loaded, millraceSchemaSql, planSource, planTarget, type ProjectIds, selectTables, type TargetPlan, TypeCatalog, type DdlStatement, type Selection } from '../connect/index.ts';
 import { displayTarget, parsePgUrl, type PgConnection, withConnection } from '../wire/index.ts';
 import { tableAddress } from '../data/index.ts';
 import type { TargetTable } from '../flow/index.ts';
-import { compileRoutes, type ReplicaSpec, type Route, type Routes } from '../replica/index.ts';
+import { compileForTarget, compileRoutes, type ReplicaSpec, type Route, type Routes } from '../replica/index.ts';
 import { namesAtSource } from './names.ts';
 import { knownIds } from './ownership.ts';
 import { columnFilter, type Project, type SourceSpec } from './project/project.ts';
@@ -90,10 +90,12 @@ async function planOneSource(source: SourceSpec, ids: ProjectIds, tables: readon
 
 async function planReplica(spec: ReplicaSpec, tables: ReadonlyMap<string, readonly CatalogTable[]>): Promise<ReplicaPlan> {
   const sources = [...new Set(spec.from.map((from) => from.source))];
-  const routes = await compileReplica(spec, tables);
-  const { target, own } = await withConnection(spec.url, async (connection) => (
-    { target: await planTarget(connection, wantedTables(routes)), own: await planOwnSchema(connection) }
-  ));
+  const { routes, target, own, stopped } = await withConnection(spec.url, async (connection) => {
+    const compiled = await Promise.all(sources.map((source) => compileForTarget(spec, source, (tables.get(source) ?? []).map((table) => table.relation), connection)));
+    const loads = (await listLoads(connection, spec.name)).filter((load) => load.stopped && sources.includes(load.part));
+    for (const load of loads) if (load.stopped?.waits === 'resync') compiled[sources.indexOf(load.part)]?.stop(load.source);
+    return { routes: compiled, target: await planTarget(connection, wantedTables(compiled)), own: await planOwnSchema(connection), stopped: loads };
+  });
   const planned = routes.flatMap((one, i) => (tables.get(sources[i] as string) ?? []).flatMap((table) => one.for(table.relation).map((route) => plannedTable(sources[i] as string, route))));
   const ruled = routes.flatMap((one) => one.problems).map(({ table, message, hint }): PlanProblem => ({ level: 'error', table, message: `${table}: ${message}`, hint }));
   return {
@@ -103,8 +105,22 @@ async function planReplica(spec: ReplicaSpec, tables: ReadonlyMap<string, readon
     tables: planned,
     grants: [...own.grants.filter((grant) => !target.grants.some((other) => other.sql === grant.sql)), ...target.grants],
     ddl: [...own.ddl, ...target.ddl.map(({ sql, why }) => ({ sql, why }))],
-    problems: [...ruled, ...target.problems.map(({ level, table, message, hint }) => ({ level, table, message, hint }))],
+    problems: [...stopped.flatMap(stoppedProblem), ...ruled, ...target.problems.map(({ level, table, message, hint }) => ({ level, table, message, hint })), ...pendingNotes(routes, target)],
   };
+}
+
+const stoppedProblem = ({ source, stopped }: Loaded): PlanProblem[] => (
+  stopped ? [{ level: 'error', table: source, message: `${source} is stopped: ${stopped.reason}`, hint: stopped.next ?? `millrace resync` }] : []
+);
+
+/** What becomes of tables without a statement. */
+function pendingNotes(routes: readonly Routes[], target: TargetPlan): PlanProblem[] {
+  const note = (table: string, message: string): PlanProblem => ({ level: 'warning', table, message, hint: 'nothing, if that is wanted' });
+  return [
+    ...target.notes.map(({ table, what }) => note(table, `${table}: ${what}`)),
+    ...target.readAgain.map((table) => note(table, `${table} is read again from its source when that comes`)),
+    ...routes.flatMap((one) => one.notes).map(({ table, what }) => note(table, `${table}: ${what}`)),
+  ];
 }
 
 /** The schema in which Millrace keeps positions and dead letters. */

@@ -37,12 +37,20 @@ export interface SourceStatus extends Condition {
   readonly tables: Readonly<Record<string, TableStatus>>;
 }
 
+/** A table of a replica that is stopped, or whose schema has changed. */
+export interface ReplicaTableStatus extends Condition {
+  /** What its schema changes led to since the process started, the newest last; `at` is ISO 8601. */
+  readonly events: readonly { readonly at: string; readonly what: string }[];
+}
+
 export interface ReplicaStatus extends Condition {
   readonly position: string | null;
   readonly lagBytes: number;
   readonly lagMs: number;
   readonly rows: number;
   readonly deadLetters: number;
+  /** Those of which there is something to tell, by their address at the source; with the source's name in front where there are several. */
+  readonly tables: Readonly<Record<string, ReplicaTableStatus>>;
 }
 
 export interface ProjectStatus {

@@ -61,7 +61,7 @@ async function stoppedSource(project: Project, source: SourceSpec): Promise<Sour
 async function stoppedReplica(
   replica: ReplicaSpec, sources: ReadonlyMap<string, SourceEnd>,
 ): Promise<{ status: ReplicaStatus; loads: readonly Loaded[] }> {
-  const bare = { state: 'stopped', next, position: null, lagBytes: 0, lagMs: 0, rows: 0, deadLetters: 0 } as const;
+  const bare = { state: 'stopped', next, position: null, lagBytes: 0, lagMs: 0, rows: 0, deadLetters: 0, tables: {} } as const;
   const asked = await ask(replica.url, async (connection) => {
     const positions = await readPositions(connection, replica.name);
     if (!positions) return { positions: [], letters: 0, loads: [] };
@@ -81,7 +81,15 @@ async function stoppedReplica(
     if (bytes > idleWalBytes) lagMs = Math.max(lagMs, ageMs);
   }
   const position = positions.map((each) => formatLsn(each.position)).join(', ');
-  return { status: { ...bare, reason: 'no process runs this project', position, lagBytes, lagMs, deadLetters: letters }, loads };
+  return { status: { ...bare, reason: 'no process runs this project', position, lagBytes, lagMs, deadLetters: letters, tables: stoppedTables(replica, loads) }, loads };
+}
+
+/** Tables that will not go on by themselves. */
+function stoppedTables(replica: ReplicaSpec, loads: readonly Loaded[]): ReplicaStatus['tables'] {
+  const several = new Set(replica.from.map((from) => from.source)).size > 1;
+  return Object.fromEntries(loads.flatMap(({ part, source, stopped }) => (stopped ? [[several ? `${part}.${source}` : source, {
+    state: 'failed' as const, reason: stopped.reason, ...(stopped.next === undefined ? {} : { next: stopped.next }), events: [],
+  }]] : [])));
 }
 
 async function ask<T extends object>(url: string, question: (connection: PgConnection) => Promise<T>): Promise<T | { readonly problem: string }> {

@@ -31,6 +31,8 @@ export interface Column {
   readonly notNull: boolean;
   /** What rows have in it that are older than the column: the constant default that it was added with, as text. The source never sends it. */
   readonly missing?: string;
+  /** Its number in the source's table, which it keeps under another name; absent where that is not known. */
+  readonly number?: number;
 }
 
 /** What an update or delete tells about the old row. */

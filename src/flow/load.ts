@@ -12,6 +12,24 @@ export interface LoadedTable {
   readonly rows: number;
   /** The OID that the source's table had; 0 unknown. */
   readonly oid: number;
+  readonly stopped?: TableStop;
+}
+
+/** Why a table's changes are passed over. It is read again afterwards. */
+export interface TableStop {
+  readonly reason: string;
+  readonly next?: string;
+  /** What ends it: that rules and target fit again; the next start or resync, when it is tried again; only a resync. */
+  readonly waits: 'fit' | 'start' | 'resync';
+}
+
+/** The shape in which rows of a table came last, in the target's names. */
+export interface TableShape {
+  /** `number`: that of the source's column, where it is made of one. */
+  readonly columns: readonly { readonly name: string; readonly typeText: string; readonly notNull: boolean; readonly number?: number }[];
+  readonly key: readonly string[];
+  /** Columns of the source that rules drop or mask. */
+  readonly withheld?: readonly { readonly number: number; readonly name: string }[];
 }
 
 /** A part of a table that has been loaded and committed by itself. */
@@ -45,4 +63,13 @@ export interface Load {
   /** A chunk of a load that was begun: it is noted, the table is not done with it. A range of keys, or a number where chunks are places. */
   readonly chunk?: { readonly keys: KeyRange | number; readonly shape: string };
   readonly steps: AsyncIterable<TableStep>;
+}
+
+/** The shape of a table that is there now, as it is stored. */
+export function shapeOf({ columns, key, withheld }: TargetTable): TableShape {
+  return {
+    columns: columns.map(({ name, typeText, notNull, number }) => ({ name, typeText, notNull, ...(number === undefined ? {} : { number }) })),
+    key: key.map((i) => columns[i]?.name ?? ''),
+    ...(withheld && withheld.length > 0 ? { withheld } : {}),
+  };
 }

@@ -3,12 +3,23 @@ import type { MillraceError } from '../base/index.ts';
 import type { Batch, Column, TableName } from '../data/index.ts';
 
 /** A column as the rows carry it. The sink casts when the target's real column has another type; rows older than the column get `missing`. */
-export type TargetColumn = Column;
+export interface TargetColumn extends Column {
+  /** What the same column was when rows came last, where that is known. */
+  readonly was?: { readonly name: string; readonly typeText: string; readonly notNull: boolean };
+}
 
 export interface TargetTable extends TableName {
   readonly columns: readonly TargetColumn[];
   /** Indexes of the columns that identify a row. Empty: rows have no identity (append only, or found by their full old row). */
   readonly key: readonly number[];
+  /** The key when rows came last, in the names of that time. */
+  readonly keyWas?: readonly string[];
+  /** Columns whose name belonged to another column when rows came last: what the target has there is not theirs. */
+  readonly reused?: readonly string[];
+  /** Columns of the source that rules drop or mask, to be remembered with the shape. */
+  readonly withheld?: readonly { readonly number: number; readonly name: string }[];
+  /** Its shape is to stay as it is. */
+  readonly frozen?: boolean;
 }
 
 /**

@@ -1,5 +1,6 @@
-// Routes of a replica with its target at hand: what a `row` transform returns is stored in the types that the target's columns have.
-import { readTables, TypeCatalog } from '../connect/index.ts';
+// Routes of a replica with its target at hand: what a `row` transform returns is stored in the types that the target's columns have, and
+// shapes are told from those in which rows came last.
+import { readShapes, readTables, TypeCatalog } from '../connect/index.ts';
 import { parseTablePattern, quoteIdent, type Relation, tableAddress, type TablePattern } from '../data/index.ts';
 import type { PgConnection } from '../wire/index.ts';
 import { compileRoutes, type Routes } from './rules/routes.ts';
@@ -7,9 +8,10 @@ import type { ReplicaSpec } from './spec.ts';
 
 /** compileRoutes, knowing the tables that are there already. */
 export async function compileForTarget(spec: ReplicaSpec, source: string, relations: readonly Relation[], target: PgConnection): Promise<Routes> {
-  const routes = await compileRoutes(spec, source, relations);
+  const shapes = await readShapes(target, spec.name, source);
+  const routes = await compileRoutes(spec, source, relations, { shapes });
   if (!spec.rules.some((rule) => rule.row)) return routes;
   const patterns = routes.targets.map((table) => parseTablePattern(`${quoteIdent(table.schema)}.${quoteIdent(table.name)}`) as TablePattern);
-  const tables = new Map((await readTables(target, patterns, new TypeCatalog())).map(({ relation }) => [tableAddress(relation), relation.columns]));
-  return compileRoutes(spec, source, relations, { existing: (table) => tables.get(tableAddress(table)) });
+  const tables = new Map((await readTables(target, patterns, new TypeCatalog())).map(({ relation }) => [tableAddress(relation), relation.columns.map(({ number: _ofTarget, ...column }) => column)]));
+  return compileRoutes(spec, source, relations, { shapes, existing: (table) => tables.get(tableAddress(table)) });
 }

@@ -28,8 +28,8 @@ export interface LoaderOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly snapshots: SnapshotLimits;
-  /** Called when the shape of target tables must follow. */
-  prepare(routes: Routes): Promise<void>;
+  /** Called when target tables must follow before the rows of this one are written. The table may be stopped then, and have no route. */
+  fit(): Promise<void>;
 }
 
 /** Tables up to this size are read at once. */
@@ -166,7 +166,7 @@ export class Loader {
       for await (const batch of snapshot.read(relation, signal, 'first')) this.#routes.probe(relation, batch);
     }
     if (signal.aborted || this.#routes.targets === before) return;
-    const prepared = this.#preparing.then(() => this.#options.prepare(this.#routes));
+    const prepared = this.#preparing.then(() => this.#options.fit());
     this.#preparing = prepared.catch(() => undefined);
     await prepared;
   }

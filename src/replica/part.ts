@@ -1,18 +1,27 @@
 // One source of a replica: joins the stream, loads what is not loaded yet, then applies epoch after epoch.
-import { MillraceError } from '../base/index.ts';
+import { asMillraceError, assert, MillraceError } from '../base/index.ts';
 import { AbandonedTransaction } from '../bus/index.ts';
 import { asPosition, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
-import type { Committed, ConsumerPosition, FeedMembership, Piece, SourceState, TableStep } from '../flow/index.ts';
+import type { Committed, ConsumerPosition, FeedMembership, Piece, SourceState, TableStep, TableStop } from '../flow/index.ts';
 import { checkGap, checkIdentity } from './checks.ts';
 import { RowNotSent } from './chunks.ts';
+import { Fitting, type Prepared, shapeKey } from './fitting.ts';
 import { type Gathered, Gatherer } from './gather.ts';
 import { Loader, type LoaderOptions } from './loader.ts';
 import type { PartProgress } from './progress.ts';
 import type { Routes } from './rules/routes.ts';
 import { SourceTables } from './source-tables.ts';
+import { TableStates } from './table-states.ts';
 
-export interface PartOptions extends LoaderOptions {
+export interface PartOptions extends Omit<LoaderOptions, 'fit'> {
   compile(relations: readonly Relation[]): Promise<Routes>;
+  /** Brings the target's tables into the wanted shape, or says which one it cannot. */
+  prepare(routes: Routes): Promise<Prepared>;
+  refusals(routes: Routes): Promise<readonly string[]>;
+  /** Marks tables to be read again. */
+  forget(tables: readonly string[]): Promise<void>;
+  /** Ends this attempt, so that the next one begins. */
+  again(): void;
   /** About how many bytes of rows an epoch has at the most; a transaction of more than twice as many is applied in pieces. */
   readonly epochBytesMax: number;
 }
@@ -28,11 +37,11 @@ const aheadRowsMin = 2000;
 
 /** A table has a new shape in the middle of an epoch that is applied in pieces: the target follows, and the epoch begins anew. */
 class NewShape extends Error {
-  readonly run: Run;
+  readonly relations: readonly Relation[];
 
-  constructor(run: Run) {
+  constructor(relations: readonly Relation[]) {
     super('a table has a new shape');
-    this.run = run;
+    this.relations = relations;
   }
 }
 
@@ -44,7 +53,11 @@ interface Epoch {
 export class Part {
   readonly progress: PartProgress = { applied: undefined, pendingSinceUs: 0n, phase: 'starting', rows: 0, snapshotRows: new Map(), loading: new Set(), snapshots: new Map() };
   readonly source: string;
+  readonly states: TableStates;
   routes: Routes | undefined;
+  #fitting: Fitting | undefined;
+  /** Up to here the source's tables had the shapes that this attempt began with, or older ones. */
+  #shapesFrom: Position | undefined;
   readonly #options: PartOptions;
   readonly #membership: FeedMembership;
   #stored: Position | undefined;
@@ -58,6 +71,7 @@ export class Part {
   constructor(options: PartOptions) {
     this.#options = options;
     this.source = options.feed.source.name;
+    this.states = new TableStates(options.clock, options.logger);
     this.#membership = options.feed.join(options.replica);
   }
 
@@ -66,14 +80,16 @@ export class Part {
     const { feed, target } = this.#options;
     const state = await feed.opened(signal);
     if (!state) return;
-    const routes = await this.#options.compile(state.relations);
+    const routes = await this.#options.compile(await this.#currentShapes(state));
     this.routes = routes;
     const tables = new SourceTables(state.relations, this.#options.logger);
     const known = positions.find((position) => position.part === this.source);
     if (known) await checkIdentity(known, state, feed.source, this.#options.replica);
-    await this.#options.prepare(routes);
-    await this.#load(known, new Loader(this.#options, routes, tables, this.progress), state, signal);
+    await this.#fitAtStart(routes);
+    const loader = new Loader({ ...this.#options, fit: () => this.#fit() }, routes, tables, this.progress);
+    await this.#load(known, loader, state, signal);
     if (signal.aborted) return;
+    this.#shapes.streams();
     await this.#follow(routes, tables, signal);
     // A clean stop leaves the newest position behind, so that nothing looks outstanding.
     const { applied } = this.progress;
@@ -81,6 +97,56 @@ export class Part {
       await target.commit(this.source, applied, []);
       this.#storedIs(applied);
     }
+  }
+
+  /** The tables of the stream in the shapes that they have by now, which may not be those of when the source was opened. */
+  async #currentShapes({ relations }: SourceState): Promise<Relation[]> {
+    this.#shapesFrom = await this.#options.feed.source.end();
+    const current = await this.#options.feed.source.readRelations().catch((error: unknown) => {
+      // A table that the project names is gone.
+      if (asMillraceError(error).retriable) throw error;
+      return relations;
+    });
+    return relations.map((relation) => current.find((one) => one.oid === relation.oid && tableAddress(one) === tableAddress(relation)) ?? relation);
+  }
+
+  /** Lets the target follow before anything is written. Tables that were stopped and fit again are read again. */
+  async #fitAtStart(routes: Routes): Promise<void> {
+    const { target, replica, prepare } = this.#options;
+    const records = await target.tables(this.source);
+    const keepStop = (table: string, stop: TableStop): Promise<void> => target.stopTable(this.source, table, stop);
+    this.#fitting = new Fitting({ replica, source: this.source, states: this.states, shapesFrom: this.#shapesFrom as Position, prepare, keepStop }, routes, records);
+    await this.#fitting.fit();
+    const ended = records.filter((record) => record.stopped && !this.states.all.get(record.source)?.stop).map((record) => record.source);
+    if (ended.length === 0) return;
+    await this.#options.forget([...new Set(ended)]);
+    for (const table of ended) this.states.changed(table, 'it fits again, and is read again');
+  }
+
+  get #shapes(): Fitting {
+    assert(this.#fitting, 'shapes before the start');
+    return this.#fitting;
+  }
+
+  async #fit(): Promise<void> {
+    if ((await this.#shapes.fit()).length > 0) this.tryAgain();
+  }
+
+  /** Whether a stopped table would go on in a new attempt. */
+  async fitsAgain(): Promise<boolean> {
+    const { routes } = this;
+    const waiting = this.states.waiting;
+    if (!routes || waiting.length === 0) return false;
+    const trial = await this.#options.compile(routes.relations);
+    const compiled = waiting.filter((table) => !trial.problems.some((problem) => problem.table === table));
+    if (compiled.length === 0) return false;
+    const refused = new Set((await this.#options.refusals(trial)).flatMap((target) => trial.sourcesOf(target)));
+    return compiled.some((table) => !refused.has(table));
+  }
+
+  tryAgain(): void {
+    this.progress.phase = 'starting';
+    this.#options.again();
   }
 
   leave(): void {
@@ -256,6 +322,7 @@ export class Part {
   /** One epoch, made piece by piece while the target takes it in one transaction. */
   async #applyInPieces(routes: Routes, tables: SourceTables, signal: AbortSignal): Promise<void> {
     const epoch = { end: this.progress.applied as Position, shapes: new Set<string>() };
+    routes.forgetPast();
     for (;;) {
       try {
         const committed = await this.#options.target.commitPieces(this.source, () => this.#pieces(routes, tables, signal, epoch));
@@ -264,11 +331,12 @@ export class Part {
       } catch (error) {
         if (!(error instanceof NewShape)) throw error;
         // Runs in the old shape come again before those in the new one.
-        for (const relation of newShapes(error.run, routes)) {
-          const known = routes.for(relation)[0]?.relation;
-          for (const one of [relation, known]) if (one) epoch.shapes.add(`${one.oid} ${one.version}`);
+        for (const relation of error.relations) {
+          for (const one of [relation, routes.for(relation)[0]?.relation]) if (one) epoch.shapes.add(shapeKey(one));
+          routes.relationChanged(relation);
         }
-        await this.#followShapes(error.run, routes);
+        await this.#fit();
+        if (signal.aborted) throw new AbandonedTransaction();
       }
     }
   }
@@ -283,12 +351,10 @@ export class Part {
         if (this.progress.pendingSinceUs === 0n) this.#pending(runs);
         const steps: TableStep[] = [];
         for (const gathered of runs) {
-          const run = tables.withoutNew(gathered);
-          for (const relation of newShapes(run, routes)) {
-            if (!epoch.shapes.has(`${relation.oid} ${relation.version}`)) throw new NewShape(run);
-            routes.relationChanged(relation);
-          }
-          steps.push(...routes.steps(tables.withoutLoaded(run)));
+          const run = tables.withoutLoaded(tables.withoutNew(gathered));
+          const changed = this.#shapes.newShapes([run], epoch.shapes);
+          if (changed.length > 0) throw new NewShape(changed);
+          steps.push(...routes.steps(run));
         }
         epoch.end = position;
         yield { steps, position };
@@ -300,13 +366,12 @@ export class Part {
 
   /** What the runs of an epoch do to the target. The target's tables follow new shapes first. */
   async #stepsOf(gathered: Gathered, routes: Routes, tables: SourceTables): Promise<TableStep[]> {
-    const steps: TableStep[] = [];
-    for (const gatheredRun of gathered.runs) {
-      const run = tables.withoutNew(gatheredRun);
-      await this.#followShapes(run, routes);
-      steps.push(...routes.steps(tables.withoutLoaded(run)));
+    const runs = gathered.runs.map((run) => tables.withoutLoaded(tables.withoutNew(run)));
+    if ((await this.#shapes.follow(runs)).length > 0) {
+      this.tryAgain();
+      throw new AbandonedTransaction();
     }
-    return steps;
+    return runs.flatMap((run) => routes.steps(run));
   }
 
   /**
@@ -316,7 +381,7 @@ export class Part {
   async #lookAhead(gatherer: Gatherer, from: Position, routes: Routes, tables: SourceTables): Promise<Epoch | undefined> {
     const gathered = await gatherer.ahead(from);
     if (!gathered) return undefined;
-    if (tables.someLoaded || gathered.runs.some((run) => newShapes(run, routes).length > 0)) return { gathered };
+    if (tables.someLoaded || this.#shapes.newShapes(gathered.runs).length > 0) return { gathered };
     const steps = await this.#stepsOf(gathered, routes, tables);
     this.#options.target.prepare?.(steps);
     return { gathered, steps };
@@ -354,23 +419,9 @@ export class Part {
     return true;
   }
 
-  /** Lets the target follow when a run brings a table in a new shape. */
-  async #followShapes(run: Run, routes: Routes): Promise<void> {
-    const changed = newShapes(run, routes);
-    for (const relation of changed) routes.relationChanged(relation);
-    if (changed.length > 0) await this.#options.prepare(routes);
-  }
-
   #storedIs(position: Position): void {
     this.#stored = position;
     this.#storedAtMs = this.#options.clock.monotonic();
     this.#membership.holds(position);
   }
 }
-
-/** Relations of a run that the routes know in another shape. */
-const newShapes = (run: Run, routes: Routes): Relation[] =>
-  [...run.batches.map((batch) => batch.relation), ...(run.truncate?.relations ?? [])].flatMap((relation) => {
-    const known = routes.for(relation)[0]?.relation;
-    return known && known.version !== relation.version ? [relation] : [];
-  });

@@ -2,17 +2,17 @@
 import { asMillraceError, Backoff, type Clock, type Logger, type Metrics, MillraceError, type Random } from '../base/index.ts';
 import { type Position, type Relation, tableAddress } from '../data/index.ts';
 import type { Committed, Feed } from '../flow/index.ts';
+import type { Prepared } from './fitting.ts';
 import { LetterCount } from './letter-count.ts';
 import type { SnapshotLimits } from './loader.ts';
 import { Part } from './part.ts';
-import { problemError } from './rules/problem.ts';
 import type { Routes } from './rules/routes.ts';
 import type { ReplicaSpec } from './spec.ts';
 import type { ReplicaTarget } from './target.ts';
 
 interface Connected {
   readonly target: Omit<ReplicaTarget, 'alone'>;
-  prepare(routes: readonly Routes[]): Promise<void>;
+  prepare(routes: readonly Routes[], own: Routes): Promise<Prepared>;
 }
 
 export interface ReplicaOptions {
@@ -33,6 +33,8 @@ export interface ReplicaOptions {
   compile(source: string, relations: readonly Relation[]): Promise<Routes>;
   /** Forgets positions and loads of tables (addresses at the source), or everything of a source when none is named. */
   forget(part: string, tables: readonly string[]): Promise<void>;
+  /** Target tables of the routes (addresses) that rows cannot be written to as things are. */
+  refusals(routes: Routes): Promise<readonly string[]>;
   /** Open dead letters, for status. */
   countLetters(): Promise<number>;
 }
@@ -43,6 +45,8 @@ export type ReplicaCondition =
 
 /** How long a commit that is under way may take at the end. */
 const stopMsMax = 5000;
+/** Whether stopped tables fit again is looked at this often. */
+const lookAgainMs = 5000;
 const nothing: Committed = { rows: 0, deadLetters: 0 };
 
 export class Replica {
@@ -167,6 +171,7 @@ export class Replica {
           return committed;
         },
         tables: (part) => this.#inTurn('', () => current().target.tables(part)),
+        stopTable: (part, table, stop) => this.#inTurn('', () => current().target.stopTable(part, table, stop)),
         forgetOthers: (part, tables) => this.#inTurn('', () => current().target.forgetOthers(part, tables)),
         loadRanks: (tables) => this.#inTurn('', () => current().target.loadRanks(tables)),
         chunks: (part, source, table) => this.#inTurn('', () => current().target.chunks(part, source, table)),
@@ -194,6 +199,9 @@ export class Replica {
           snapshots: this.#options.snapshots,
           compile: (relations) => this.#options.compile(feed.source.name, relations),
           prepare: (routes) => this.#prepare(routes),
+          refusals: (routes) => this.#options.refusals(routes),
+          forget: (tables) => this.#options.forget(feed.source.name, tables),
+          again: () => this.#attempt.abort(),
         }),
       );
     }
@@ -206,13 +214,11 @@ export class Replica {
     return turn;
   }
 
-  async #prepare(routes: Routes): Promise<void> {
+  async #prepare(routes: Routes): Promise<Prepared> {
     for (const warning of routes.warnings) this.#options.logger.warn(warning.message, { table: warning.table, next: warning.hint });
-    const [problem] = routes.problems;
-    if (problem) throw problemError(problem);
     // All parts together: several sources may fill one table.
     const all = [...this.#parts.values()].flatMap((part) => (part.routes ? [part.routes] : []));
-    await this.#target?.prepare(all.includes(routes) ? all : [...all, routes]);
+    return (this.#target as Connected).prepare(all.includes(routes) ? all : [...all, routes], routes);
   }
 
   async #run(): Promise<void> {
@@ -249,10 +255,20 @@ export class Replica {
     }
   }
 
+  /** A stopped table may fit again: a new attempt reads it again then. */
+  async #lookAgain(attempt: AbortController): Promise<void> {
+    for (const part of this.#parts.values()) {
+      if (attempt.signal.aborted) return;
+      // While its target or source is away, nothing can be said.
+      if (await part.fitsAgain().catch(() => false)) part.tryAgain();
+    }
+  }
+
   async #runOnce(attempt: AbortController): Promise<void> {
     this.#slow = undefined;
     const connected = this.#options.connect((reason) => (this.#slow = reason));
     this.#target = connected;
+    const looking = setInterval(() => void this.#lookAgain(attempt), lookAgainMs);
     const onStop = (): void => attempt.abort();
     this.#stopping.signal.addEventListener('abort', onStop, { once: true });
     try {
@@ -274,6 +290,7 @@ export class Replica {
       const failed = outcomes.find((outcome) => outcome.status === 'rejected');
       if (failed) throw failed.reason;
     } finally {
+      clearInterval(looking);
       this.#stopping.signal.removeEventListener('abort', onStop);
       await connected.target.close().catch(() => undefined);
     }

@@ -19,6 +19,9 @@ export type Added =
   /** A SQL expression over the source row. */
   | { readonly kind: 'sql'; readonly sql: string };
 
+/** The target follows; it keeps its shape; the table stops. */
+export type SchemaChanges = 'apply' | 'freeze' | 'fail';
+
 /** One entry of `replicas.NAME.tables`. Rules match in order of specificity: exact names before globs; a table may match several `to` (routed to several). */
 export interface TableRule {
   /** The source's name and the tables of it. */
@@ -42,6 +45,8 @@ export interface TableRule {
   readonly meta: boolean;
   /** A table without a key: inserts are appended; an update or delete is an error. */
   readonly appendOnly: boolean;
+  /** What a schema change of the table does; undefined: what the replica says. */
+  readonly schemaChanges?: SchemaChanges;
   /** Where the rule stands, for messages: file:line:column. */
   readonly place?: string;
 }
@@ -55,4 +60,5 @@ export interface ReplicaSpec {
   readonly names: 'as-is' | 'snake_case';
   readonly rules: readonly TableRule[];
   readonly onBadRow: 'deadLetter' | 'stop';
+  readonly schemaChanges: SchemaChanges;
 }

@@ -1,11 +1,13 @@
 // What a replica needs of its target: the shape of its tables, loads, epochs. Implemented on the PostgreSQL sink.
 import type { Position, TableName } from '../data/index.ts';
-import type { ChunkedLoad, Committed, Load, LoadedChunk, LoadedTable, TableStep, TransactionalSink } from '../flow/index.ts';
+import type { ChunkedLoad, Committed, Load, LoadedChunk, LoadedTable, TableStep, TableStop, TransactionalSink } from '../flow/index.ts';
 
 export interface ReplicaTarget extends TransactionalSink<TableStep> {
   tables(part: string): Promise<readonly LoadedTable[]>;
   /** Forgets the loads of a source's tables that are not among these: nobody follows their changes now, so that they are to be read anew later. */
   forgetOthers(part: string, current: readonly { readonly source: string; readonly target: string }[]): Promise<void>;
+  /** Notes durably that a table (its address at the source) is stopped and must be read again. */
+  stopTable(part: string, table: string, stop: TableStop): Promise<void>;
   /** Target table → number; tables with smaller ones are loaded first, since others refer to them. One that is not in it may come at any time. */
   loadRanks(tables: readonly TableName[]): Promise<ReadonlyMap<string, number>>;
   /** The chunks of a table that are loaded. */

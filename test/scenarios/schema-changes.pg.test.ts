@@ -1,7 +1,7 @@
 // Tables change their shape while rows stream: the target follows at the right place of the stream, also for what happened while nobody looked.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Scenario } from '../support/scenario.ts';
+import { Scenario, until } from '../support/scenario.ts';
 
 let scenario: Scenario;
 before(async () => (scenario = await Scenario.start()));
@@ -60,4 +60,59 @@ for (const when of ['while it runs', 'while it is down'] as const) {
     await same('t');
     await noLetters();
   });
+
+  test(`columns renamed, widened, narrowed, made nullable, in circles, ${when}: the target follows, or the table is read again`, async () => {
+    await scenario.fresh();
+    await scenario.db.query(`create table t (id int primary key, a int not null, v varchar(5), n numeric(8,2), r numeric(10,4), w bigint);
+      create table circle (id int primary key, a text, b text); create table again (id int primary key, a text);
+      insert into t select i, i, 'v', 1.5, 1.2345, i from generate_series(1, 5) i; insert into circle values (1, 'a', 'b'), (2, 'a', 'b'); insert into again values (1, 'old'), (2, 'old')`);
+    await scenario.caughtUp();
+    if (when === 'while it is down') await scenario.stop();
+    await scenario.db.query(`begin; update t set v = 'w' where id = 1; insert into t values (6, 6, 'six', 6, 6, 6); alter table t rename a to "A b"; update t set "A b" = 70 where id = 2;
+      alter table t alter "A b" type bigint, alter v type text, alter n type numeric(12,4), alter w type int; insert into t values (7, 1::bigint << 40, 'longer than five', 12345678.1234, 7, 7);
+      alter table t alter r type numeric(6,2), alter "A b" drop not null; insert into t values (8, null, 'x', 1, 1.25, 8); commit`);
+    await scenario.db.query(`alter table circle rename a to c; alter table circle rename b to a; alter table circle rename c to b; insert into circle values (3, 'b', 'a');
+      alter table again drop a; alter table again add a text; insert into again values (3, 'new')`);
+    await scenario.caughtUp();
+    await same('t', 'id, "A b", v, n, r::numeric(6,2), w'); // rounded as the source's were
+    await same('circle', 'id, a, b');
+    await same('again');
+    const types = await scenario.copy.rows<{ t: string }>(
+      `select a.attname || ' ' || format_type(a.atttypid, a.atttypmod) as t from pg_attribute a where attrelid = 't'::regclass and attnum > 0 and not attisdropped order by attnum`);
+    assert.deepEqual(types.map((row) => row.t), ['id integer', 'A b bigint', 'v text', 'n numeric(12,4)', 'r numeric(10,4)', 'w bigint']);
+    await noLetters();
+    assert.equal((await scenario.verify()).equal, true);
+  });
+
+  test(`the primary key changes ${when}: the target's follows`, async () => {
+    await scenario.fresh();
+    await scenario.db.query(`create table t (id int primary key, code text not null, v text); insert into t select i, 'c' || i, 'v' from generate_series(1, 5) i`);
+    await scenario.caughtUp();
+    if (when === 'while it is down') await scenario.stop();
+    await scenario.db.query(`begin; update t set v = 'w' where id = 1; alter table t drop constraint t_pkey, add primary key (code); insert into t values (1, 'c6', 'same id'); update t set v = 'x' where code = 'c2';
+      delete from t where code = 'c3'; commit`);
+    await scenario.db.query(`alter table t alter id drop not null; insert into t values (null, 'c7', 'y'); update t set code = 'c8' where code = 'c4'`);
+    await scenario.caughtUp();
+    await same('t');
+    const [key] = await scenario.copy.rows<{ k: string }>(`select pg_get_constraintdef(oid) as k from pg_constraint where conrelid = 't'::regclass and contype = 'p'`);
+    assert.equal(key?.k, 'PRIMARY KEY (code)');
+    await noLetters();
+    assert.equal((await scenario.verify()).equal, true);
+  });
 }
+
+test('up --no-ddl waits while it runs for what plan --sql prints, then goes on by itself', async () => {
+  await scenario.fresh();
+  await scenario.db.query(`create table t (id int primary key, a int); insert into t values (1, 1)`);
+  await scenario.caughtUp();
+  await scenario.stop();
+  await scenario.up({ ddl: false });
+  await scenario.caughtUp();
+  await scenario.db.query(`alter table t rename a to b; alter table t alter b type bigint; alter table t add c text default 'c'; insert into t values (2, 1::bigint << 40, 'd')`);
+  await until(() => scenario.status().replicas['warehouse']?.state === 'retrying');
+  assert.match(scenario.status().replicas['warehouse']?.reason ?? '', /3 changes of the target's schema are pending, first table public\.t: column a of public\.t is called b now/);
+  const plan = await scenario.millrace(['plan', '--sql']).outcome;
+  await scenario.copy.query(plan.stdout);
+  await scenario.caughtUp();
+  await same('t');
+});

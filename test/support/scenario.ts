@@ -3,9 +3,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLogger, MillraceError } from '../../src/base/index.ts';
+import { assert, createLogger, MillraceError } from '../../src/base/index.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../src/cli/demo/cluster.ts';
-import { loadProject, run, type Running, verify, type VerifyReport } from '../../src/control/index.ts';
+import { loadProject, type ProjectStatus, run, type Running, verify, type VerifyReport } from '../../src/control/index.ts';
 import { parsePgUrl, PgConnection } from '../../src/wire/index.ts';
 
 const main = join(import.meta.dirname, '../../src/cli/main.ts');
@@ -84,6 +84,16 @@ export class Scenario {
   async caughtUp(): Promise<void> {
     const running = this.#running ?? (await this.up());
     await running.caughtUp();
+  }
+
+  /** The project that runs in this process. */
+  get running(): Running {
+    assert(this.#running, 'nothing runs');
+    return this.#running;
+  }
+
+  status(): ProjectStatus {
+    return this.running.status();
   }
 
   async stop(): Promise<void> {

@@ -31,7 +31,7 @@ interface TableRow {
   rows: number;
   identityIndex: string[] | null;
   primaryKey: string[] | null;
-  columns: { name: string; type: number; typmod: number; text: string; notNull: boolean; generated: string; toast: boolean; missing: string | null }[] | null;
+  columns: { name: string; type: number; typmod: number; text: string; notNull: boolean; generated: string; toast: boolean; missing: string | null; number: number }[] | null;
 }
 
 /** Settings under which values have one text form everywhere. */
@@ -57,7 +57,7 @@ select coalesce(json_agg(json_build_object(
      pg_catalog.pg_attribute a where x.indrelid = c.oid and x.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum and k.i <= x.indnkeyatts),
   'columns', (select json_agg(json_build_object('name', a.attname, 'type', a.atttypid::int8, 'typmod', a.atttypmod,
      'text', pg_catalog.format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull, 'generated', a.attgenerated,
-     'toast', a.attstorage <> 'p', 'missing', ${missingSql}) order by a.attnum)
+     'toast', a.attstorage <> 'p', 'missing', ${missingSql}, 'number', a.attnum) order by a.attnum)
      from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
   ) order by n.nspname, c.relname), '[]')::text as tables
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -96,6 +96,7 @@ function toCatalogTable(row: TableRow, types: TypeCatalog, generatedAreSent: boo
       typeText: column.text,
       notNull: column.notNull,
       ...(column.missing === null ? {} : { missing: onlyElement(column.missing) }),
+      number: column.number,
     }),
   );
   const identity = identityName(row.identity);
@@ -131,6 +132,8 @@ export const declareAppendOnly = (tables: readonly CatalogTable[], patterns: rea
 /** The relations of a stream: Relation messages matched with what the catalog says, each shape one object. */
 export class StreamRelations {
   readonly #byOid = new Map<number, Relation>();
+  /** Tables that the stream has described already: a second message says that something about the table has changed. */
+  readonly #described = new Set<number>();
   readonly #types: TypeCatalog;
   readonly #isAppendOnly: (table: TableName) => boolean;
 
@@ -140,10 +143,12 @@ export class StreamRelations {
     for (const relation of known) this.#byOid.set(relation.oid, relation);
   }
 
-  /** The relation of a message if its shape is the one known last. */
+  /** The relation of the first message of a table if its shape is the one known last. A later one may be about what it does not say: a column that took the name of another. */
   match(message: RelationMessage): Relation | undefined {
     const known = this.#byOid.get(message.oid);
-    if (!known || known.schema !== message.schema || known.name !== message.name || known.identity !== identityName(message.identity)) return undefined;
+    const again = this.#described.has(message.oid);
+    this.#described.add(message.oid);
+    if (!known || again || known.schema !== message.schema || known.name !== message.name || known.identity !== identityName(message.identity)) return undefined;
     if (known.columns.length !== message.columns.length) return undefined;
     const same = message.columns.every((column, i) => {
       const other = known.columns[i] as Column;
@@ -155,8 +160,6 @@ export class StreamRelations {
 
   /** Builds the relation of a message that is new, asking the catalog for what the message lacks (names of types, NOT NULL, the key under FULL). */
   async resolve(connection: PgConnection, message: RelationMessage): Promise<Relation> {
-    const matched = this.match(message);
-    if (matched) return matched;
     // Types may have changed with the table (a new enum label): read them again.
     this.#types.clear();
     await this.#types.load(connection, message.columns.map((column) => column.typeOid));
@@ -165,14 +168,17 @@ export class StreamRelations {
       'select pg_catalog.format_type(t, m) as text from unnest($1::oid[], $2::int4[]) with ordinality u(t, m, i) order by i',
       [`{${message.columns.map((c) => c.typeOid).join(',')}}`, `{${message.columns.map((c) => c.typmod).join(',')}}`],
     );
-    const live = await connection.rows<{ name: string; not_null: string; pk: string; missing: string | null }>(
-      `select a.attname as name, a.attnotnull::text as not_null, ${missingSql} as missing, coalesce((select array_position(x.indkey::int2[], a.attnum) from pg_catalog.pg_index x
+    const live = await connection.rows<{ name: string; not_null: string; pk: string; missing: string | null; number: string }>(
+      `select a.attname as name, a.attnum::text as number, a.attnotnull::text as not_null, ${missingSql} as missing, coalesce((select array_position(x.indkey::int2[], a.attnum) from pg_catalog.pg_index x
          where x.indrelid = a.attrelid and x.indisprimary), -1)::text as pk
        from pg_catalog.pg_attribute a where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped`,
       [String(message.oid)],
     );
+    const known = this.#byOid.get(message.oid);
+    const numbers = numbersOf(message, live, known);
     const columns = message.columns.map((column, i): Column => {
       const now = live.find((row) => row.name === column.name);
+      const number = numbers?.[i];
       return {
         name: column.name,
         type: this.#types.get(column.typeOid) as Column['type'],
@@ -180,6 +186,7 @@ export class StreamRelations {
         typeText: texts[i]?.text ?? 'text',
         notNull: now?.not_null === 'true',
         ...(now?.missing ? { missing: onlyElement(now.missing) } : {}),
+        ...(number === undefined ? {} : { number }),
       };
     });
     const identity = identityName(message.identity);
@@ -188,6 +195,7 @@ export class StreamRelations {
       : message.columns.filter((column) => column.key).map((column) => column.name);
     const plain = makeRelation(message, columns, identity, this.#keyOrder(message, keyNames));
     const relation = this.#isAppendOnly(plain) ? asAppendOnly(plain) : plain;
+    if (known?.version === relation.version) return known;
     this.#byOid.set(relation.oid, relation);
     return relation;
   }
@@ -198,6 +206,23 @@ export class StreamRelations {
     const before = known?.key.map((i) => known.columns[i]?.name ?? '') ?? [];
     return before.length === names.length && names.every((name) => before.includes(name)) ? before : names;
   }
+}
+
+/**
+ * The numbers of a message's columns, which it does not tell: as the catalog has them now, or, where it has moved on since, as they were known.
+ * A message lists columns in the order of their numbers; what contradicts that is not known.
+ */
+function numbersOf(message: RelationMessage, live: readonly { name: string; number: string }[], known: Relation | undefined): number[] | undefined {
+  const before = (name: string): number | undefined => known?.columns.find((column) => column.name === name)?.number;
+  const now = (name: string): number | undefined => {
+    const row = live.find((one) => one.name === name);
+    return row && Number(row.number);
+  };
+  for (const find of [(name: string) => now(name) ?? before(name), before]) {
+    const numbers = message.columns.map((column) => find(column.name));
+    if (numbers.every((number, i) => number !== undefined && number > (numbers[i - 1] ?? 0))) return numbers as number[];
+  }
+  return undefined;
 }
 
 /** `readTables` without the planning details. */

@@ -46,6 +46,8 @@ const added = z
   ], { error: 'must be a constant, { sql: EXPRESSION } or { value: CONSTANT, type: TYPE }' })
   .describe('A constant, `{ value, type }`, or `{ sql: EXPRESSION }`.');
 
+const schemaChanges = z.enum(['apply', 'freeze', 'fail']);
+
 const ruleShape = {
   to: z.string().describe('Target schema and table. `*` as a part stands for the source\'s own: `sales.*`. Default: the same schema and name.')
     .meta({ examples: ['sales.*'] }).optional(),
@@ -62,6 +64,7 @@ const ruleShape = {
   deletes: z.enum(['hard', 'soft', 'ignore'])
     .describe('What a delete at the source does: `hard` deletes the row, `soft` marks it with the time in `_deleted_at`, `ignore` leaves it.').default('hard'),
   meta: z.boolean().describe('Adds `_source`, `_op` and `_committed_at` to the target table.').default(false),
+  schemaChanges: schemaChanges.describe('What a schema change of the table does. Default: what the replica says.').optional(),
   appendOnly: z.boolean().describe('For a table without a key: inserts are appended, an update or delete is an error.').default(false),
 };
 
@@ -100,6 +103,9 @@ const replica = z.strictObject({
     .meta({ examples: [{ 'shop.public.*': 'sales.*' }] }).optional(),
   transform: z.string().describe('A TypeScript file whose default export is a list of `table(…)`.').meta({ examples: ['./reporting.ts'] }).optional(),
   onBadRow: z.enum(['deadLetter', 'stop']).describe('What happens to a row that the target refuses: it is set aside, or the replica stops.').default('deadLetter'),
+  schemaChanges: schemaChanges
+    .describe('What a schema change of a source table does: with `apply` the target follows where that is safe; with `freeze` its table keeps the shape that it has; '
+      + 'with `fail` the table stops until `millrace resync`. The other tables go on.').default('apply'),
 });
 
 export const projectSchema = z.strictObject({

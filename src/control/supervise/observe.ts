@@ -4,7 +4,7 @@ import type { MillraceError } from '../../base/index.ts';
 import { type Position, tableAddress } from '../../data/index.ts';
 import type { Replica, SnapshotProgress } from '../../replica/index.ts';
 import { onlyCopyNote } from '../source-memory.ts';
-import type { Condition, ReadingStatus, ReplicaStatus, SourceStatus, State, TableStatus } from '../status.ts';
+import type { Condition, ReadingStatus, ReplicaStatus, ReplicaTableStatus, SourceStatus, State, TableStatus } from '../status.ts';
 
 const fromError = (state: State, error: MillraceError): Condition => ({ state, reason: `${error.message} [${error.code}]`, next: error.hint });
 
@@ -76,5 +76,16 @@ export function replicaStatus(replica: Replica, captures: readonly Capture[], no
     if (sinceUs > 0n) lagMs = Math.max(lagMs, Math.round(nowMs - Number(sinceUs / 1000n)));
     if (progress.applied !== undefined) positions.push(capture.source.formatPosition(progress.applied));
   }
-  return { ...base, position: positions.length === 0 ? null : positions.join(', '), lagBytes, lagMs, rows, deadLetters: replica.deadLetters };
+  const tables = Object.fromEntries(captures.flatMap((capture) => tablesOf(replica, capture.source.name, captures.length > 1)));
+  return { ...base, position: positions.length === 0 ? null : positions.join(', '), lagBytes, lagMs, rows, deadLetters: replica.deadLetters, tables };
+}
+
+/** The tables of a source of which there is something to tell. */
+function tablesOf(replica: Replica, source: string, qualified: boolean): [string, ReplicaTableStatus][] {
+  const part = replica.part(source);
+  return [...(part?.states.all ?? [])].map(([table, { stop, events }]) => {
+    const condition: Condition = stop ? { state: 'failed', reason: stop.reason, ...(stop.next === undefined ? {} : { next: stop.next }) }
+      : { state: part?.progress.loading.has(table) ? 'snapshot' : replica.condition.state };
+    return [qualified ? `${source}.${table}` : table, { ...condition, events: events.map(({ atMs, what }) => ({ at: new Date(atMs).toISOString(), what })) }];
+  });
 }

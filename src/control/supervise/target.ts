@@ -1,8 +1,8 @@
 // The target of a replica: the PostgreSQL sink, and the shape of its tables.
 import { type Logger, MillraceError, systemClock } from '../../base/index.ts';
-import { applyTarget, countLetters, forgetLoads, planTarget, PostgresSink, refuseErrors } from '../../connect/index.ts';
-import type { Relation, SourceIdentity } from '../../data/index.ts';
-import { compileForTarget, type ReplicaOptions, type ReplicaSpec, type Routes } from '../../replica/index.ts';
+import { countLetters, type DdlStatement, forgetLoads, keepShape, planTarget, PostgresSink, tryTarget } from '../../connect/index.ts';
+import { type Relation, type SourceIdentity, tableAddress } from '../../data/index.ts';
+import { compileForTarget, type Prepared, type ReplicaOptions, type ReplicaSpec, type Routes } from '../../replica/index.ts';
 import { parsePgUrl, type PgConnection, withConnection } from '../../wire/index.ts';
 
 export interface SourceFacts {
@@ -14,13 +14,19 @@ export interface SourceFacts {
 
 export function replicaTargets(
   spec: ReplicaSpec, logger: Logger, ddl: boolean, facts: SourceFacts, projectId: () => string | undefined,
-): Pick<ReplicaOptions, 'connect' | 'compile' | 'forget' | 'countLetters'> {
+): Pick<ReplicaOptions, 'connect' | 'compile' | 'forget' | 'refusals' | 'countLetters'> {
   const connect = parsePgUrl(spec.url);
   const followTypes = async (): Promise<boolean> => {
     const sources = [...new Set(spec.from.map((from) => from.source))];
     return withConnection(spec.url, async (connection) => {
       const routes = await Promise.all(sources.map(async (source) => compileForTarget(spec, source, await facts.relations(source), connection)));
-      return prepare(connection, routes, logger, ddl);
+      const plan = await planTarget(connection, routes.flatMap((each) => each.targets));
+      // Tables follow at their place in the stream.
+      const types = plan.ddl.filter((statement) => !isOfTable(statement));
+      if (types.length > 0 && !ddl) throw pending(connection, types);
+      const refused = await tryTarget(connection, { ...plan, problems: [], ddl: types }, logger);
+      if (refused) throw refused.error;
+      return types.length > 0;
     });
   };
   return {
@@ -29,28 +35,48 @@ export function replicaTargets(
         connect, consumer: spec.name, identityOf: (source) => facts.identity(source), projectId, onSlow, onBadRow: spec.onBadRow, clock: systemClock, logger,
         followTypes,
       }),
-      prepare: async (routes) => void (await withConnection(spec.url, (connection) => prepare(connection, routes, logger, ddl))),
+      prepare: (routes, own) => withConnection(spec.url, (connection) => prepare(connection, spec, routes, own, logger, ddl)),
     }),
     forget: (part, tables) => withConnection(spec.url, (connection) => forgetLoads(connection, spec.name, part, tables)),
+    refusals: (routes) => withConnection(spec.url, async (connection) => {
+      const { problems } = await planTarget(connection, routes.targets);
+      return problems.flatMap(({ level, table }) => (level === 'error' ? [table] : []));
+    }),
     countLetters: () => withConnection(spec.url, (connection) => countLetters(connection, spec.name)),
     compile: (source, relations) => withConnection(spec.url, (connection) => compileForTarget(spec, source, relations, connection)),
   };
 }
 
-/** Brings the target's tables and types into the wanted shape; says whether anything had to be changed. */
-async function prepare(connection: PgConnection, routes: readonly Routes[], logger: Logger, ddl: boolean): Promise<boolean> {
-  const plan = await planTarget(connection, routes.flatMap((each) => each.targets));
+/** Brings the target's tables and types into the wanted shape, and remembers the shapes. Says for `own` what changed, or what cannot be. */
+async function prepare(connection: PgConnection, spec: ReplicaSpec, routes: readonly Routes[], own: Routes, logger: Logger, ddl: boolean): Promise<Prepared> {
+  const all = await planTarget(connection, routes.flatMap((each) => each.targets));
+  const isOwn = ({ table }: { readonly table?: string }): boolean => table !== undefined && own.sourcesOf(table).length > 0;
+  const plan = { ...all, problems: all.problems.filter(isOwn), ddl: all.ddl.filter((statement) => isOwn(statement) || !isOfTable(statement)) };
   for (const problem of plan.problems) {
     if (problem.level === 'warning') logger.warn(problem.message, { table: problem.table, next: problem.hint });
   }
-  const [first] = plan.ddl;
-  if (!first || ddl) {
-    await applyTarget(connection, plan, logger);
-    return first !== undefined;
-  }
-  refuseErrors(plan);
-  const pending = plan.ddl.length === 1 ? 'a change of the target\'s schema is pending:' : `${plan.ddl.length} changes of the target's schema are pending, first`;
-  throw new MillraceError('TARGET_DDL_REFUSED', `${pending} ${first.object}: ${first.why}`, {
+  if (plan.ddl.length > 0 && !ddl && !plan.problems.some((problem) => problem.level === 'error')) throw pending(connection, plan.ddl);
+  const refused = await tryTarget(connection, plan, logger);
+  if (refused) return { refused, changes: [], readAgain: [] };
+  const readAgain = plan.readAgain.filter((table) => own.sourcesOf(table).length > 0);
+  const again = readAgain.flatMap((table) => own.sourcesOf(table));
+  // Before the new shape is remembered: after a crash in between nothing would tell that the rows are not what they should be.
+  if (again.length > 0) await forgetLoads(connection, spec.name, own.source, again);
+  for (const { relation, target } of own.takeShapes()) await keepShape(connection, spec.name, own.source, tableAddress(relation), target);
+  const changes = [
+    ...plan.ddl.filter((statement) => isOwn(statement) && statement.makesIn === undefined).map(({ table, why, sql }) => ({ table: table ?? '', what: `${why}: ${sql}` })),
+    ...plan.notes.filter(isOwn),
+    ...readAgain.map((table) => ({ table, what: 'it is read again' })),
+  ];
+  return { changes, readAgain };
+}
+
+const isOfTable = (statement: DdlStatement): boolean => statement.object.startsWith('table ');
+
+function pending(connection: PgConnection, ddl: readonly DdlStatement[]): MillraceError {
+  const [first] = ddl;
+  const what = ddl.length === 1 ? 'a change of the target\'s schema is pending:' : `${ddl.length} changes of the target's schema are pending, first`;
+  return new MillraceError('TARGET_DDL_REFUSED', `${what} ${first?.object}: ${first?.why}`, {
     where: connection.where, hint: 'apply what `millrace plan --sql` prints; Millrace goes on by itself when it is there',
   });
 }

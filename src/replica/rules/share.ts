@@ -10,23 +10,29 @@ export interface Placed {
   readonly target: TargetTable;
 }
 
-const targetOf = (plan: Plan): TargetTable => ({ ...plan.target, columns: plan.columns.map((one) => one.column), key: plan.key });
+/** A plan, and what is known of its target's past. */
+export interface PlanWithPast {
+  readonly plan: Plan;
+  readonly history: Partial<TargetTable>;
+}
+
+const targetOf = ({ plan, history }: PlanWithPast): TargetTable => ({ ...plan.target, ...history, columns: plan.columns.map((one) => one.column), key: plan.key });
 
 /** Gives each plan its target; plans of one target get the same object. A plan that disagrees with an earlier one is left out, with a problem. */
-export function share(plans: readonly Plan[]): { placed: Placed[]; problems: RuleProblem[] } {
+export function share(plans: readonly PlanWithPast[]): { placed: Placed[]; problems: RuleProblem[] } {
   const problems: RuleProblem[] = [];
-  const groups = new Map<string, Plan[]>();
-  for (const plan of plans) {
+  const groups = new Map<string, PlanWithPast[]>();
+  for (const { plan, history } of plans) {
     const address = tableAddress(plan.target);
     const group = groups.get(address) ?? [];
     groups.set(address, group);
     const first = group[0];
-    const fitted = first ? fit(plan, first, address, problems) : plan;
-    if (fitted) group.push(fitted);
+    const fitted = first ? fit(plan, first.plan, address, problems) : plan;
+    if (fitted) group.push({ plan: fitted, history });
   }
   const placed = [...groups.values()].flatMap((group) => {
     const target = loosest(group);
-    return group.map((plan) => ({ plan, target }));
+    return group.map(({ plan }) => ({ plan, target }));
   });
   return { placed, problems };
 }
@@ -62,11 +68,14 @@ function fit(plan: Plan, first: Plan, address: string, problems: RuleProblem[]):
 }
 
 /** The table that takes the rows of all: NOT NULL only where all say so. */
-function loosest(group: readonly Plan[]): TargetTable {
-  const [first, ...others] = group as [Plan, ...Plan[]];
-  const target = targetOf(first);
-  if (others.length === 0) return target;
-  const columns = target.columns.map((column, i) => ({ ...column, notNull: group.every((plan) => plan.columns[i]?.column.notNull) }));
+function loosest(group: readonly PlanWithPast[]): TargetTable {
+  const [first, ...others] = group as [PlanWithPast, ...PlanWithPast[]];
+  if (others.length === 0) return targetOf(first);
+  // Their pasts may differ: such a table does not follow by itself.
+  const target = targetOf({ plan: first.plan, history: group.every((one) => one.history.frozen) ? { frozen: true } : {} });
+  const columns = target.columns.map(({ name, type, typmod, typeText, missing, number }, i) => (
+    { name, type, typmod, typeText, notNull: group.every(({ plan }) => plan.columns[i]?.column.notNull), ...(missing === undefined ? {} : { missing }), ...(number === undefined ? {} : { number }) }
+  ));
   return { ...target, columns };
 }
 

@@ -12,7 +12,7 @@ let state: 'starting' | 'streaming' | 'failed' = 'starting';
 const calls: string[] = [];
 const status = (): ProjectStatus => ({
   sources: { shop: { state: 'streaming', position: '0/16B3748', lagBytes: 0, lagMs: 0, tables: {} } },
-  replicas: { 'ware house': { state, position: '0/16B3748', lagBytes: 0, lagMs: 0, rows: 7, deadLetters: 0 } },
+  replicas: { 'ware house': { state, position: '0/16B3748', lagBytes: 0, lagMs: 0, rows: 7, deadLetters: 0, tables: {} } },
 });
 const running: Running = {
   status,

@@ -1,6 +1,7 @@
 // What others than the sink need of the tables in the schema `millrace`, without taking over the consumer: resync, verify, the status of a
 // stopped project, and whose a slot is.
 import { type Lsn, parseLsn } from '../../../data/index.ts';
+import type { TableStop } from '../../../flow/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 import { ensureSchema } from './schema.ts';
 
@@ -26,7 +27,7 @@ export async function readPositions(connection: PgConnection, consumer: string):
 /**
  * Lets a consumer read tables again (addresses at the source); all of a source's, and its position, when none is named. A target table that
  * several source tables fill is read again from all of them, since nothing tells whose a row is that is gone at its source. Open dead letters
- * of these tables are superseded: the snapshot brings their rows. Only while the consumer does not run.
+ * of these tables are superseded: the snapshot brings their rows. Stops end; the shape that a policy held on to is forgotten. Only while the consumer does not run.
  */
 export async function forgetLoads(connection: PgConnection, consumer: string, part: string, tables: readonly string[]): Promise<void> {
   const all = tables.length === 0;
@@ -37,7 +38,7 @@ export async function forgetLoads(connection: PgConnection, consumer: string, pa
   await connection.rows(
     `update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now() where consumer = $1 and state in ('open', 'joined') and ${targets}`, params);
   await connection.rows(`delete from millrace.chunks where consumer = $1 and ${targets}`, params);
-  await connection.rows(`update millrace.tables set state = 'copying', updated_at = pg_catalog.now() where consumer = $1 and ${targets}`, params);
+  await connection.rows(`update millrace.tables set state = 'copying', stopped = null, shape = case when stopped ->> 'waits' = 'resync' then null else shape end, updated_at = pg_catalog.now() where consumer = $1 and ${targets}`, params);
   if (all) await connection.rows('delete from millrace.positions where consumer = $1 and part = $2', params);
   await connection.query('commit');
 }
@@ -70,13 +71,14 @@ export interface Loaded {
   readonly target: string;
   /** Of the snapshot; 0 while it is not read. */
   readonly rows: number;
+  readonly stopped?: TableStop;
 }
 
 /** The tables that a consumer has read, or begun to read; none when the target has never been written to. */
 export async function listLoads(connection: PgConnection, consumer: string): Promise<Loaded[]> {
   const [row] = await connection.rows<{ there: string }>("select (pg_catalog.to_regclass('millrace.tables') is not null)::text as there");
   if (row?.there !== 'true') return [];
-  const rows = await connection.rows<Record<'source' | 'source_table' | 'target_table' | 'rows', string>>(
-    'select source, source_table, target_table, coalesce(rows, 0)::text as rows from millrace.tables where consumer = $1 order by 1, 2, 3', [consumer]);
-  return rows.map((each) => ({ part: each.source, source: each.source_table, target: each.target_table, rows: Number(each.rows) }));
+  const rows = await connection.rows<Record<'source' | 'source_table' | 'target_table' | 'rows' | 'stopped', string>>(
+    `select source, source_table, target_table, coalesce(rows, 0)::text as rows, coalesce(pg_catalog.to_jsonb(t) ->> 'stopped', '') as stopped from millrace.tables t where consumer = $1 order by 1, 2, 3`, [consumer]);
+  return rows.map((each) => ({ part: each.source, source: each.source_table, target: each.target_table, rows: Number(each.rows), ...(each.stopped === '' ? {} : { stopped: JSON.parse(each.stopped) as TableStop }) }));
 }

@@ -1,6 +1,6 @@
 // Loads in several transactions: which tables may be filled that way, how such a load begins or is resumed, and how it ends.
 import { formatLsn, type Position, quoteTable, tableAddress } from '../../../data/index.ts';
-import type { ChunkedLoad, LoadedChunk } from '../../../flow/index.ts';
+import { type ChunkedLoad, type LoadedChunk, shapeOf } from '../../../flow/index.ts';
 import { text } from './fence.ts';
 import { forgetChunks, readChunks } from './load-notes.ts';
 import { commitFenced, type LoadContext, makeRoom } from './loader.ts';
@@ -37,8 +37,8 @@ export async function beginChunks({ session, fence, user }: LoadContext, load: C
 
 export async function endChunks({ session, fence }: LoadContext, load: ChunkedLoad, position: Position): Promise<void> {
   session.begin();
-  const params = text(fence.consumer, load.part, tableAddress(load.from), tableAddress(load.target), formatLsn(position));
-  const done = `update millrace.tables t set state = 'done', snapshot_position = $5, updated_at = pg_catalog.now(), rows = (select sum(c.rows) from millrace.chunks c
+  const params = text(fence.consumer, load.part, tableAddress(load.from), tableAddress(load.target), formatLsn(position), JSON.stringify(shapeOf(load.target)));
+  const done = `update millrace.tables t set state = 'done', snapshot_position = $5, shape = $6::jsonb, stopped = null, updated_at = pg_catalog.now(), rows = (select sum(c.rows) from millrace.chunks c
       where c.consumer = $1 and c.source = $2 and c.source_table = $3 and c.target_table = $4)
     where consumer = $1 and source = $2 and source_table = $3 and target_table = $4`;
   session.track({ what: 'other', promise: session.execute(done, params) });

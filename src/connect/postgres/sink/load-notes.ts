@@ -1,6 +1,6 @@
 // What is noted of loads, in their own transactions: the tables that are done, in millrace.tables, and the chunks that are there, in millrace.chunks.
 import { formatLsn, parseLsn, tableAddress } from '../../../data/index.ts';
-import type { Load, LoadedChunk } from '../../../flow/index.ts';
+import { type Load, type LoadedChunk, shapeOf } from '../../../flow/index.ts';
 import { text } from './fence.ts';
 import type { Session } from './session.ts';
 
@@ -12,10 +12,11 @@ const nameOf = (consumer: string, { part, from, target }: Place): Buffer[] => te
 /** A table was filled as a whole. */
 export function noteDone(session: Session, consumer: string, load: Load, rows: number): void {
   forgetChunks(session, consumer, load);
-  const sql = `insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows, source_oid)
-    values ($1, $2, $3, $4, 'done', $5, $6::int8, $7::int8) on conflict (consumer, source, source_table, target_table) do update
-    set state = 'done', snapshot_position = excluded.snapshot_position, rows = excluded.rows, source_oid = excluded.source_oid, updated_at = pg_catalog.now()`;
-  const params = [...nameOf(consumer, load), ...text(formatLsn(load.position), String(rows), String(load.from.oid ?? 0))];
+  const sql = `insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows, source_oid, shape)
+    values ($1, $2, $3, $4, 'done', $5, $6::int8, $7::int8, $8::jsonb) on conflict (consumer, source, source_table, target_table) do update
+    set state = 'done', snapshot_position = excluded.snapshot_position, rows = excluded.rows, source_oid = excluded.source_oid, shape = excluded.shape,
+      stopped = null, updated_at = pg_catalog.now()`;
+  const params = [...nameOf(consumer, load), ...text(formatLsn(load.position), String(rows), String(load.from.oid ?? 0), JSON.stringify(shapeOf(load.target)))];
   session.track({ what: 'other', promise: session.execute(sql, params) });
 }
 

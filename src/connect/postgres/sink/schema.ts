@@ -23,6 +23,7 @@ const ddl = [
   `create table if not exists millrace.chunks (
     consumer text not null, source text not null, source_table text not null, target_table text not null, key_from text not null, key_to text not null,
     position text not null, rows bigint not null, shape text not null, primary key (consumer, source, source_table, target_table, key_from, key_to))`,
+  'alter table millrace.tables add column if not exists shape jsonb, add column if not exists stopped jsonb',
   `create table if not exists millrace.dead_letters (
     id bigint generated always as identity primary key, consumer text not null, source_table text not null, target_table text not null,
     key jsonb not null, key_bytes bytea, op text not null, position text not null, seq bigint not null,
@@ -53,10 +54,12 @@ export async function ensureSchema(connection: PgConnection): Promise<void> {
   await ensureWaitFor(connection);
 }
 
+/** Whether everything is there, also what a later release has added. */
 async function isThere(connection: PgConnection): Promise<boolean> {
   const [row] = await connection.rows<{ n: string }>(
-    `select count(*) as n from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    `select count(*) + (select count(*) from pg_catalog.pg_attribute a where a.attrelid = pg_catalog.to_regclass('millrace.tables') and a.attname = 'stopped') as n
+     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where n.nspname = 'millrace' and c.relname in ('meta', 'positions', 'tables', 'chunks', 'dead_letters')`,
   );
-  return row?.n === '5';
+  return row?.n === '6';
 }

@@ -1,7 +1,7 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
 import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
-import type { ChunkedLoad, Committed, ConsumerPosition, Load, LoadedChunk, LoadedTable, Piece, TableStep, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
+import type { ChunkedLoad, Committed, ConsumerPosition, Load, LoadedChunk, LoadedTable, Piece, TableStep, TableStop, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { recordProjectId } from './bookkeeping.ts';
@@ -18,6 +18,7 @@ import { loadRanks } from './references.ts';
 import { ensureSchema } from './schema.ts';
 import { Layouts, type Segment, segmentsOf } from './segments.ts';
 import { type Failure, Session } from './session.ts';
+import { keepStop } from './table-shapes.ts';
 
 export interface PostgresSinkOptions {
   readonly connect: ConnectOptions;
@@ -158,13 +159,18 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   /** What is remembered of the tables that were loaded for a source. */
   async tables(part: string): Promise<readonly LoadedTable[]> {
     const { connection } = await this.#ready();
-    const rows = await connection.rows<{ source_table: string; target_table: string; state: string; snapshot_position: string | null; rows: string | null; oid: string | null }>(
-      'select source_table, target_table, state, snapshot_position, rows::text, source_oid::text as oid from millrace.tables where consumer = $1 and source = $2 order by 1, 2', [this.#options.consumer, part],
+    const rows = await connection.rows<{ source_table: string; target_table: string; state: string; snapshot_position: string | null; rows: string | null; oid: string | null; stopped: string | null }>(
+      'select source_table, target_table, state, snapshot_position, rows::text, source_oid::text as oid, stopped::text as stopped from millrace.tables where consumer = $1 and source = $2 order by 1, 2', [this.#options.consumer, part],
     );
     return rows.map((row) => ({
       source: row.source_table, target: row.target_table, done: row.state === 'done', snapshotPosition: parseLsn(row.snapshot_position ?? '0/0'), rows: Number(row.rows ?? 0),
-      oid: Number(row.oid ?? 0),
+      oid: Number(row.oid ?? 0), ...(row.stopped === null ? {} : { stopped: JSON.parse(row.stopped) as TableStop }),
     }));
+  }
+
+  /** Notes that a table of a source is stopped (`keepStop`). */
+  async stopTable(part: string, table: string, stop: TableStop): Promise<void> {
+    await keepStop((await this.#ready()).connection, this.#options.consumer, part, table, stop);
   }
 
   /** Forgets the loads of a source's tables that are not among these: nobody follows their changes now, so that they are to be read anew later. */

@@ -3,38 +3,55 @@ import { type Logger, MillraceError, silentLogger } from '../../../base/index.ts
 import { describePgError, type PgConnection, PgError } from '../../../wire/index.ts';
 import { lockTargetSql } from './lock.ts';
 import type { TargetPlan } from './plan.ts';
-import type { DdlStatement } from './statement.ts';
+import type { DdlStatement, TargetProblem } from './statement.ts';
 
 /** Duplicate schema, table, object, column; or the index of a catalog, when a process without the lock was faster. */
 const alreadyThere: ReadonlySet<string> = new Set(['42P06', '42P07', '42710', '42701', '23505']);
 
-/**
- * Runs the statements in one transaction: all or none. Throws TARGET_MISMATCH when the plan has errors, PRIVILEGE_MISSING with the grant
- * that a statement lacks, or the server's error with the statement as its place.
- */
+/** Why one table of the target cannot be written. */
+export interface TableRefusal {
+  /** Its address. */
+  readonly table: string;
+  readonly error: MillraceError;
+}
+
+/** As `tryTarget`, throwing what concerns one table too. */
 export async function applyTarget(connection: PgConnection, plan: TargetPlan, logger: Logger = silentLogger): Promise<void> {
-  refuseErrors(plan);
-  if (plan.ddl.length === 0) return;
+  const refusal = await tryTarget(connection, plan, logger);
+  if (refusal) throw refusal.error;
+}
+
+/**
+ * Runs the statements in one transaction: all or none. Returns what cannot be for some table: TARGET_MISMATCH when the plan has errors,
+ * PRIVILEGE_MISSING with the grant that a statement lacks, or the server's error with the statement as its place. Throws what may pass, or
+ * concerns no table.
+ */
+export async function tryTarget(connection: PgConnection, plan: TargetPlan, logger: Logger = silentLogger): Promise<TableRefusal | undefined> {
+  const [problem] = plan.problems.filter((one) => one.level === 'error');
+  if (problem) return { table: problem.table, error: mismatch(plan) };
+  if (plan.ddl.length === 0) return undefined;
+  let running: DdlStatement | undefined;
   await connection.query('begin');
   try {
     await connection.query(lockTargetSql);
-    for (const statement of plan.ddl) await run(connection, statement, logger);
+    for (const statement of plan.ddl) await run(connection, (running = statement), logger);
     await connection.query('commit');
+    return undefined;
   } catch (error) {
     await connection.query('rollback').catch(() => undefined);
-    throw error;
+    if (!(error instanceof MillraceError) || error.retriable || running?.table === undefined) throw error;
+    return { table: running.table, error };
   }
 }
 
-/** Throws TARGET_MISMATCH with every error of the plan; the first one's hint is the next step. */
-export function refuseErrors(plan: TargetPlan): void {
-  const errors = plan.problems.filter((problem) => problem.level === 'error');
-  const [first] = errors;
-  if (!first) return;
-  throw new MillraceError('TARGET_MISMATCH', first.message, {
+/** TARGET_MISMATCH with every error that the plan has for the first table which has one; the first error's hint is the next step. */
+function mismatch(plan: TargetPlan): MillraceError {
+  const all = plan.problems.filter((problem) => problem.level === 'error');
+  const [first, ...others] = all.filter((problem) => problem.table === all[0]?.table) as [TargetProblem, ...TargetProblem[]];
+  return new MillraceError('TARGET_MISMATCH', first.message, {
     where: first.column === undefined ? first.table : `${first.table}, column ${first.column}`,
     hint: first.hint,
-    ...(errors.length > 1 ? { detail: errors.slice(1).map((problem) => `also: ${problem.message}\n      ${problem.hint}`).join('\n') } : {}),
+    ...(others.length > 0 ? { detail: others.map((problem) => `also: ${problem.message}\n      ${problem.hint}`).join('\n') } : {}),
   });
 }
 
@@ -49,7 +66,8 @@ async function run(connection: PgConnection, statement: DdlStatement, logger: Lo
     if (error.code === '42501') {
       throw new MillraceError('PRIVILEGE_MISSING', error.message, { where: `${connection.where}, ${statement.object}`, detail: statement.sql, hint: statement.grant, cause: error });
     }
-    if (!alreadyThere.has(error.code)) throw describePgError(error, `${connection.where}, ${statement.sql}`);
+    const isOfCatalog = error.code !== '23505' || error.table?.startsWith('pg_') === true;
+    if (!alreadyThere.has(error.code) || !isOfCatalog) throw describePgError(error, `${connection.where}, ${statement.sql}`);
     await connection.query('rollback to savepoint ddl');
     logger.info('the target has it already', { object: statement.object, sql: statement.sql });
   }

@@ -6,7 +6,7 @@ import type { PgConnection } from '../../../wire/index.ts';
 import { type ActualTable, readTargetTables } from './actual-table.ts';
 import { planGrants, planSchemas } from './privileges.ts';
 import type { DdlStatement, TargetProblem } from './statement.ts';
-import { type Fit, planCreate, planExisting } from './tables.ts';
+import { type Fit, planCreate, planExisting, type Planned } from './tables.ts';
 import { isBuiltIn, readTargetTypes, typesWithin } from './target-types.ts';
 import { TypePlanner } from './types-plan.ts';
 
@@ -16,6 +16,10 @@ export interface TargetPlan {
   /** What the user of the connection may not do yet, as statements for an owner or superuser. */
   readonly grants: readonly { readonly sql: string; readonly why: string }[];
   readonly problems: readonly TargetProblem[];
+  /** What changes without a statement, by the table's address. */
+  readonly notes: readonly { readonly table: string; readonly what: string }[];
+  /** Addresses of tables that must be read again, since their rows do not show what became of them at the source. */
+  readonly readAgain: readonly string[];
   /** The tables that exist, and how each wanted column fits: `cast` means assignable to the column's type. */
   readonly existing: readonly { readonly table: ActualTable; readonly fits: Readonly<Record<string, Fit>> }[];
 }
@@ -31,6 +35,7 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
 
   const ddl: DdlStatement[] = [];
   const problems: TargetProblem[] = [];
+  const planned: Planned = { ddl, problems, notes: [], readAgain: new Set() };
   const visited = new Set<string>();
   const planner = new TypePlanner(targetTypes, everyType, schemas.role, ddl, problems, (name) => visitTable(tables.find((table) => table.schema === name.schema && table.name === name.name)));
   const fits: { table: ActualTable; fits: Readonly<Record<string, Fit>> }[] = [];
@@ -48,13 +53,15 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
   for (const table of tables) visitTable(table);
   for (const table of tables) {
     const actual = existing.get(tableAddress(table));
-    if (actual) fits.push({ table: actual, fits: await planExisting(connection, table, actual, loaded.has(tableAddress(table)), schemas.role, ddl, problems) });
+    if (actual) fits.push({ table: actual, fits: await planExisting(connection, table, actual, loaded.has(tableAddress(table)), schemas.role, planned) });
   }
   const needed = new Set(ddl.flatMap((statement) => statement.makesIn ?? []));
   return {
     ddl: [...schemas.missing.filter((statement) => needed.has(statement.schema)), ...ddl],
     grants: planGrants(schemas, needed, ddl, fits.map((fit) => fit.table)),
     problems,
+    notes: planned.notes,
+    readAgain: [...planned.readAgain],
     existing: fits,
   };
 }
@@ -85,7 +92,8 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 function merge(a: TargetTable, b: TargetTable): TargetTable {
   const columns = a.columns.map((column) => {
     const other = b.columns.find((candidate) => candidate.name === column.name);
-    return other?.notNull ? column : { ...column, notNull: false };
+    const { was: _, ...plain } = column;
+    return { ...plain, notNull: column.notNull && other?.notNull === true };
   });
   const added = b.columns.filter((column) => !a.columns.some((known) => known.name === column.name)).map((column) => ({ ...column, notNull: false }));
   return { schema: a.schema, name: a.name, columns: [...columns, ...added], key: a.key };

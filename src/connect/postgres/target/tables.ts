@@ -3,6 +3,7 @@ import { baseType, displayIdent, tableAddress } from '../../../data/index.ts';
 import type { TargetColumn, TargetTable } from '../../../flow/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 import { type ActualColumn, type ActualTable, arbiterFor } from './actual-table.ts';
+import { rekey, renamedFrom, retype } from './evolve.ts';
 import type { DdlStatement, TargetProblem } from './statement.ts';
 import { ownerOf } from './privileges.ts';
 import { block, ident, literal, qualified } from './sql-text.ts';
@@ -22,17 +23,28 @@ export function planCreate(table: TargetTable, role: string): DdlStatement {
     sql: `create table if not exists ${qualified(table)} ${block(lines)}`,
     why: `${tableAddress(table)} is not there`,
     object: `table ${qualified(table)}`,
+    table: tableAddress(table),
     grant: `grant usage, create on schema ${ident(table.schema)} to ${role}`,
     makesIn: table.schema,
   };
 }
 
-/** Compares a table that is there: appends the columns to add and the problems, returns how the columns fit. `loaded`: a replica has filled it. */
+export interface Planned {
+  readonly ddl: DdlStatement[];
+  readonly problems: TargetProblem[];
+  /** What is done without a statement, by address. */
+  readonly notes: { table: string; what: string }[];
+  /** Addresses of tables whose rows may differ from the source's afterwards. */
+  readonly readAgain: Set<string>;
+}
+
+/** Compares a table that is there: appends what it needs and the problems, returns how the columns fit. `loaded`: a replica has filled it. */
 export async function planExisting(
-  connection: PgConnection, table: TargetTable, actual: ActualTable, loaded: boolean, role: string, ddl: DdlStatement[], problems: TargetProblem[],
+  connection: PgConnection, table: TargetTable, actual: ActualTable, loaded: boolean, role: string, { ddl, problems, notes, readAgain }: Planned,
 ): Promise<Record<string, Fit>> {
   const address = tableAddress(table);
   const name = qualified(table);
+  const alter = (sql: string, why: string): void => void ddl.push({ sql, why, object: `table ${name}`, table: address, grant: ownerOf(`table ${name}`, role), owned: actual.owned });
   const problem = (level: 'error' | 'warning', message: string, hint: string, column?: string): void =>
     void problems.push({ level, table: address, ...(column === undefined ? {} : { column }), message, hint });
 
@@ -45,28 +57,44 @@ export async function planExisting(
 
   const fits: Record<string, Fit> = {};
   const pairs: { wanted: TargetColumn; actual: ActualColumn }[] = [];
+  const renamed = new Set<string>();
   for (const column of table.columns) {
     const there = actual.columns.find((candidate) => candidate.name === column.name);
-    if (there) pairs.push({ wanted: column, actual: there });
-    else {
-      ddl.push({
-        // The default stays: rows that the source changed before it had the column, and that arrive later, get it too.
-        sql: `alter table ${name} add column if not exists ${ident(column.name)} ${column.typeText}${column.missing === undefined ? '' : ` default ${literal(column.missing)}`}`,
-        why: `${address} has no column ${displayIdent(column.name)}`,
-        object: `table ${name}`,
-        grant: ownerOf(`table ${name}`, role),
-        owned: actual.owned,
-      });
+    const before = there ?? renamedFrom(column, table, actual);
+    if (before) pairs.push({ wanted: column, actual: before });
+    if (before && !there) {
+      renamed.add(before.name);
+      alter(`alter table ${name} rename column ${ident(before.name)} to ${ident(column.name)}`, `column ${displayIdent(before.name)} of ${address} is called ${displayIdent(column.name)} now`);
+    } else if (!there) {
+      // The default stays: rows that the source changed before it had the column, and that arrive later, get it too.
+      alter(`alter table ${name} add column if not exists ${ident(column.name)} ${column.typeText}${column.missing === undefined ? '' : ` default ${literal(column.missing)}`}`,
+        `${address} has no column ${displayIdent(column.name)}`);
     }
+  }
+  for (const column of loaded ? (table.reused ?? []) : []) {
+    notes.push({ table: address, what: `the name of column ${displayIdent(column)} belongs to another column now` });
+    readAgain.add(address);
   }
   const castable = await assignable(connection, pairs);
   pairs.forEach(({ wanted, actual: there }, i) => {
     const column = ident(wanted.name);
+    const retyped = loaded ? retype(wanted, there, table.frozen ?? false) : undefined;
     if (there.typeText === wanted.typeText) fits[wanted.name] = 'same';
-    else if (castable[i]) fits[wanted.name] = 'cast';
-    else {
-      problem('error', `column ${displayIdent(wanted.name)} of ${address} is ${there.typeText} at the target, and ${wanted.typeText} cannot be assigned to it`,
-        `alter table ${name} alter column ${column} type ${wanted.typeText} using ${column}::text::${wanted.typeText}`, wanted.name);
+    else if (castable[i] && retyped !== 'refused') fits[wanted.name] = 'cast';
+    else if (typeof retyped !== 'object') {
+      problem('error', retyped === 'refused'
+        ? `column ${displayIdent(wanted.name)} of ${address} is ${wanted.typeText} at the source now, and ${there.typeText} at the target does not hold all its values`
+        : `column ${displayIdent(wanted.name)} of ${address} is ${there.typeText} at the target, and ${wanted.typeText} cannot be assigned to it`,
+      `alter table ${name} alter column ${column} type ${wanted.typeText} using ${column}::text::${wanted.typeText}`, wanted.name);
+    }
+    if (typeof retyped === 'object') {
+      if (retyped.alter === undefined) notes.push({ table: address, what: retyped.say });
+      else alter(`alter table ${name} alter column ${column} ${retyped.alter}`, retyped.say);
+      if (retyped.readAgain) readAgain.add(address);
+    }
+    const isKey = keyNames(table).includes(wanted.name) || actual.primaryKey?.columns.includes(there.name);
+    if (loaded && wanted.was?.notNull && !wanted.notNull && there.notNull && !isKey) {
+      alter(`alter table ${name} alter column ${column} drop not null`, `column ${displayIdent(wanted.name)} of ${address} may be NULL now`);
     }
     if (there.generated !== 'no') {
       problem('error', `column ${displayIdent(wanted.name)} of ${address} is generated at the target, so it cannot be written`,
@@ -79,27 +107,28 @@ export async function planExisting(
   });
   for (const there of actual.columns) {
     const filled = there.hasDefault || there.generated !== 'no' || there.identity !== 'no' || !there.notNull;
-    if (filled || table.columns.some((column) => column.name === there.name)) continue;
-    if (loaded && !actual.primaryKey?.columns.includes(there.name)) {
-      ddl.push({
-        sql: `alter table ${name} alter column ${ident(there.name)} drop not null`,
-        why: `the source no longer has column ${displayIdent(there.name)} of ${address}`,
-        object: `table ${name}`,
-        grant: ownerOf(`table ${name}`, role),
-        owned: actual.owned,
-      });
+    if (filled || renamed.has(there.name) || table.columns.some((column) => column.name === there.name)) continue;
+    const inKey = actual.primaryKey?.columns.includes(there.name);
+    // With another key, its NOT NULL goes with the old one.
+    if (inKey && rekey(table, actual)) continue;
+    if (loaded && !inKey && !table.frozen) {
+      alter(`alter table ${name} alter column ${ident(there.name)} drop not null`, `the source no longer has column ${displayIdent(there.name)} of ${address}`);
       continue;
     }
     problem('error', `column ${displayIdent(there.name)} of ${address} is NOT NULL at the target, has no default, and the rows do not carry it`,
       `alter table ${name} alter column ${ident(there.name)} drop not null`, there.name);
   }
-  planKey(table, actual, problem);
+  const followed = loaded ? rekey(table, actual) : undefined;
+  if (followed) alter(followed.sql, followed.why);
+  else planKey(table, actual, pairs, problem);
   return fits;
 }
 
-function planKey(table: TargetTable, actual: ActualTable, problem: (level: 'error' | 'warning', message: string, hint: string) => void): void {
+function planKey(
+  table: TargetTable, actual: ActualTable, pairs: readonly { wanted: TargetColumn; actual: ActualColumn }[], problem: (level: 'error' | 'warning', message: string, hint: string) => void,
+): void {
   const key = keyNames(table);
-  if (key.length === 0 || arbiterFor(actual, key)) return;
+  if (key.length === 0 || arbiterFor(actual, key.map((name) => pairs.find(({ wanted }) => wanted.name === name)?.actual.name ?? name))) return;
   const [address, name, columns] = [tableAddress(table), qualified(table), key.map(ident).join(', ')];
   const deferrable = [...(actual.primaryKey ? [actual.primaryKey] : []), ...actual.uniques].find(
     (constraint) => constraint.deferrable && constraint.columns.length === key.length && key.every((column) => constraint.columns.includes(column)),

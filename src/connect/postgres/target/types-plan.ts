@@ -49,7 +49,7 @@ export class TypePlanner {
     const name = qualified(type);
     const make = (sql: string): void => {
       const grant = `grant usage, create on schema ${ident(type.schema)} to ${this.#role}`;
-      this.#ddl.push({ sql, why: `column ${use.column} of ${use.table} has this type`, object: `type ${name}`, grant, makesIn: type.schema });
+      this.#ddl.push({ sql, why: `column ${use.column} of ${use.table} has this type`, object: `type ${name}`, table: use.table, grant, makesIn: type.schema });
     };
     if (type.kind === 'enum') make(`create type ${name} as enum (${(type.labels ?? []).map(literal).join(', ')})`);
     else if (type.kind === 'domain' && type.base) make(`create domain ${name} as ${this.#target.text(type.base, type.baseTypmod ?? -1)}`);
@@ -79,7 +79,7 @@ export class TypePlanner {
     const kinds: Readonly<Record<string, string>> = { b: 'base', c: 'composite', d: 'domain', e: 'enum', r: 'range', m: 'multirange', p: 'pseudo' };
     if (kinds[actual.typtype] !== type.kind) {
       this.#mismatch(use, `type ${name} is ${kinds[actual.typtype]} at the target and ${type.kind} at the source`);
-    } else if (type.kind === 'enum') this.#addLabels(type, actual);
+    } else if (type.kind === 'enum') this.#addLabels(type, actual, use);
     else if (type.kind === 'domain' && type.base) {
       const base = this.#target.text(type.base, type.baseTypmod ?? -1);
       if (actual.base !== base) this.#mismatch(use, `domain ${name} is over ${actual.base ?? 'nothing'} at the target and over ${base} at the source`);
@@ -90,7 +90,7 @@ export class TypePlanner {
     this.#problems.push({ level: 'error', ...use, message, hint: `change the type at the target, or give ${use.column} another type there` });
   }
 
-  #addLabels(type: PgType, actual: TargetType): void {
+  #addLabels(type: PgType, actual: TargetType, use: Use): void {
     const labels = type.labels ?? [];
     const there = new Set(actual.labels);
     labels.forEach((label, i) => {
@@ -98,7 +98,7 @@ export class TypePlanner {
       const next = labels.slice(i + 1).find((other) => there.has(other));
       const place = i > 0 ? ` after ${literal(labels[i - 1] as string)}` : next !== undefined ? ` before ${literal(next)}` : '';
       there.add(label);
-      this.#alter(type, actual, `alter type ${qualified(type)} add value if not exists ${literal(label)}${place}`, 'the source has a new label');
+      this.#alter(type, actual, use, `alter type ${qualified(type)} add value if not exists ${literal(label)}${place}`, 'the source has a new label');
     });
   }
 
@@ -108,12 +108,12 @@ export class TypePlanner {
     const same = actual.attributes.every((attribute, i) => attribute.name === wanted[i]?.name && attribute.text === wanted[i]?.text);
     if (!same) return this.#mismatch(use, `type ${qualified(type)} has other attributes at the target than at the source`);
     for (const attribute of wanted.slice(actual.attributes.length)) {
-      this.#alter(type, actual, `alter type ${qualified(type)} add attribute ${ident(attribute.name)} ${attribute.text} cascade`, 'the source has a new attribute');
+      this.#alter(type, actual, use, `alter type ${qualified(type)} add attribute ${ident(attribute.name)} ${attribute.text} cascade`, 'the source has a new attribute');
     }
   }
 
-  #alter(type: PgType, { owned }: TargetType, sql: string, why: string): void {
-    this.#ddl.push({ sql, why, object: `type ${qualified(type)}`, grant: ownerOf(`type ${qualified(type)}`, this.#role), owned });
+  #alter(type: PgType, { owned }: TargetType, use: Use, sql: string, why: string): void {
+    this.#ddl.push({ sql, why, object: `type ${qualified(type)}`, table: use.table, grant: ownerOf(`type ${qualified(type)}`, this.#role), owned });
   }
 
   #attributes(type: PgType): { name: string; text: string }[] {

@@ -1,0 +1,35 @@
+// What the target remembers of each table that a replica has loaded: the shape in which its rows came last, and why it was stopped.
+import { shapeOf, type TableShape, type TableStop, type TargetTable } from '../../../flow/index.ts';
+import { tableAddress } from '../../../data/index.ts';
+import type { PgConnection } from '../../../wire/index.ts';
+
+/** The shapes of a source's tables, by addresses: source → target → shape. Empty where the target has never been written to. */
+export async function readShapes(connection: PgConnection, consumer: string, part: string): Promise<Map<string, Map<string, TableShape>>> {
+  const shapes = new Map<string, Map<string, TableShape>>();
+  const [there] = await connection.rows<{ there: string }>(
+    `select exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass('millrace.tables') and attname = 'shape')::text as there`);
+  if (there?.there !== 'true') return shapes;
+  const rows = await connection.rows<Record<'source' | 'target' | 'shape', string>>(
+    'select source_table as source, target_table as target, shape::text as shape from millrace.tables where consumer = $1 and source = $2 and shape is not null', [consumer, part]);
+  for (const { source, target, shape } of rows) {
+    const targets = shapes.get(source) ?? new Map<string, TableShape>();
+    shapes.set(source, targets.set(target, JSON.parse(shape) as TableShape));
+  }
+  return shapes;
+}
+
+/** Remembers the shape of a table that has been loaded. */
+export async function keepShape(connection: PgConnection, consumer: string, part: string, source: string, target: TargetTable): Promise<void> {
+  await connection.rows(
+    'update millrace.tables set shape = $5::jsonb where consumer = $1 and source = $2 and source_table = $3 and target_table = $4',
+    [consumer, part, source, tableAddress(target), JSON.stringify(shapeOf(target))],
+  );
+}
+
+/** Marks a table as stopped: its changes are passed over from now on, so that it must be read again. */
+export async function keepStop(connection: PgConnection, consumer: string, part: string, source: string, stop: TableStop): Promise<void> {
+  await connection.rows(
+    `update millrace.tables set state = 'copying', stopped = $4::jsonb, updated_at = pg_catalog.now() where consumer = $1 and source = $2 and source_table = $3`,
+    [consumer, part, source, JSON.stringify(stop)],
+  );
+}

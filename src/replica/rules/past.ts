@@ -1,0 +1,24 @@
+// Rows in a shape that is over: they go to the table as it is now, column by column by the numbers that columns keep.
+import type { Relation } from '../../data/index.ts';
+import type { TargetTable } from '../../flow/index.ts';
+import type { Plan } from './plan.ts';
+
+/**
+ * The plan of the older shape for the target table of today.
+ * @param now The relation and target of today.
+ * @param had Columns that the target has been given at any time.
+ */
+export function planPast(plan: Plan, now: { readonly relation: Relation; readonly target: TargetTable }, had: ReadonlySet<string>): { plan: Plan; target: TargetTable } {
+  const kept: number[] = [];
+  const columns = plan.columns.flatMap((one, i) => {
+    const { column } = one;
+    const today = column.number === undefined ? undefined : now.target.columns.find((other) => other.number === column.number);
+    // A column that is gone is there still, unless another one has got its name or it came and went unseen.
+    const lost = !today && column.number !== undefined && (now.target.columns.some((other) => other.name === column.name) || !had.has(column.name));
+    if (lost) return [];
+    kept.push(i);
+    return [today ? { ...one, column: { ...column, name: today.name } } : one];
+  });
+  const key = plan.key.map((i) => kept.indexOf(i)).filter((i) => i >= 0);
+  return { plan: { ...plan, columns, key }, target: { ...plan.target, columns: columns.map((one) => one.column), key } };
+}
