@@ -1,7 +1,7 @@
 // The snapshot path of a part: which tables the target does not have yet, and how they get there, several at a time. A large table goes in chunks:
 // by where its rows lie, all from one snapshot; a very large one by ranges of its key, each from a snapshot that is not old.
 import { assert, type Clock, crashPoint, type Logger, type Metrics, MillraceError } from '../base/index.ts';
-import { type Batch, type KeyRange, type Position, rangesLeft, type Relation, type Run, tableAddress } from '../data/index.ts';
+import { asPosition, type Batch, type KeyRange, type Position, rangesLeft, type Relation, type Run, tableAddress } from '../data/index.ts';
 import type { Chunk, ChunkedLoad, Feed, Load, LoadedChunk, Snapshot, SourceState, TableStep } from '../flow/index.ts';
 import { type Cut, Cuts } from './cuts.ts';
 import { inParallel, Permits } from './parallel.ts';
@@ -48,6 +48,7 @@ export class Loader {
   readonly #progress: PartProgress;
   readonly #permits: Permits;
   #since: SourceState['since'] | undefined;
+  #applied: Position | undefined;
   /** One after the other. */
   #preparing: Promise<void> = Promise.resolve();
 
@@ -67,6 +68,7 @@ export class Loader {
     const { feed, target } = this.#options;
     const source = feed.source.name;
     this.#since = since;
+    this.#applied = applied;
     const records = await target.tables(source);
     const routed = relations.flatMap((relation) => this.#routes.for(relation).map((route) => ({ relation, source: tableAddress(relation), target: tableAddress(route.target) })));
     const whole = (relation: Relation, address: string): boolean => !records.some((table) => table.done && table.source === address && table.snapshotPosition < since(relation));
@@ -183,7 +185,9 @@ export class Loader {
     const bounds = isOnlyRoute && bytes > inTimeBytes ? await snapshot.bounds(relation, keyBytes) : undefined;
     const byKey = bounds !== undefined;
     const load: ChunkedLoad = {
-      part: feed.source.name, from: relation, target: route.target, shape: await snapshot.shape(relation), resumes: byKey, since: this.#since?.(relation) ?? snapshot.position,
+      part: feed.source.name, from: relation, target: route.target, shape: await snapshot.shape(relation), resumes: byKey,
+      // Behind older chunks the stream has gone on without them.
+      since: [this.#since?.(relation), this.#applied].reduce<Position>((a, b) => (b !== undefined && b > a ? b : a), asPosition(0n)),
     };
     const done = await target.beginChunks(load);
     if (!done) return undefined;
