@@ -28,6 +28,8 @@ export interface TableShape {
   /** `number`: that of the source's column, where it is made of one. */
   readonly columns: readonly { readonly name: string; readonly typeText: string; readonly notNull: boolean; readonly number?: number }[];
   readonly key: readonly string[];
+  /** Columns that the target has still, although the source's are gone. */
+  readonly left?: readonly string[];
   /** Columns of the source that rules drop or mask. */
   readonly withheld?: readonly { readonly number: number; readonly name: string }[];
 }
@@ -66,10 +68,11 @@ export interface Load {
 }
 
 /** The shape of a table that is there now, as it is stored. */
-export function shapeOf({ columns, key, withheld }: TargetTable): TableShape {
+export function shapeOf({ columns, key, left, withheld }: TargetTable): TableShape {
   return {
     columns: columns.map(({ name, typeText, notNull, number }) => ({ name, typeText, notNull, ...(number === undefined ? {} : { number }) })),
     key: key.map((i) => columns[i]?.name ?? ''),
+    ...(left && left.length > 0 ? { left } : {}),
     ...(withheld && withheld.length > 0 ? { withheld } : {}),
   };
 }

@@ -16,6 +16,8 @@ export interface TargetTable extends TableName {
   readonly keyWas?: readonly string[];
   /** Columns whose name belonged to another column when rows came last: what the target has there is not theirs. */
   readonly reused?: readonly string[];
+  /** Columns that stay at the target although the source's are gone, to be remembered with the shape. */
+  readonly left?: readonly string[];
   /** Columns of the source that rules drop or mask, to be remembered with the shape. */
   readonly withheld?: readonly { readonly number: number; readonly name: string }[];
   /** Its shape is to stay as it is. */

@@ -8,7 +8,7 @@ import { Problems, type RuleProblem } from './problem.ts';
 export interface Reshaped {
   readonly plan: Plan;
   /** What the target table gets besides columns and key. */
-  readonly history: Pick<TargetTable, 'keyWas' | 'reused' | 'frozen' | 'withheld'>;
+  readonly history: Pick<TargetTable, 'keyWas' | 'reused' | 'frozen' | 'left' | 'withheld'>;
   readonly problems: readonly RuleProblem[];
   /** What the policy leaves out. */
   readonly notes: readonly string[];
@@ -27,7 +27,14 @@ export function reshape(plan: Plan, shape: TableShape | undefined, policy: Schem
     const what = differences(columns.map((one) => one.column), plan.key.map((i) => plan.columns[i]?.column.name ?? ''), shape, reused);
     if (what.length > 0) problems.add('SCHEMA_CHANGED', `its shape has changed: ${what.join(', ')}`, 'read the table again in its new shape with `millrace resync`');
   }
-  return { plan: { ...plan, columns }, history: { withheld, keyWas: shape.key, reused }, problems: problems.list, notes: [] };
+  const left = leftBehind(columns.map((one) => one.column), shape);
+  return { plan: { ...plan, columns }, history: { withheld, keyWas: shape.key, reused, left }, problems: problems.list, notes: [] };
+}
+
+/** Columns of the target that none of the source's is written to any more. */
+function leftBehind(columns: readonly TargetColumn[], shape: TableShape): string[] {
+  const names = [...(shape.left ?? []), ...shape.columns.map((past) => past.name)];
+  return [...new Set(names)].filter((name) => !columns.some((column) => column.name === name || column.was?.name === name)).toSorted();
 }
 
 const pastOf = (column: TargetColumn, shape: TableShape): TableShape['columns'][number] | undefined =>
@@ -38,9 +45,9 @@ function withPast(column: TargetColumn, shape: TableShape): TargetColumn {
   return past ? { ...column, was: { name: past.name, typeText: past.typeText, notNull: past.notNull } } : column;
 }
 
-/** Whether another column of the source had this name. */
+/** Whether another column of the source had this name, so that its values may be there. */
 const takesNameOf = (column: TargetColumn, shape: TableShape): boolean =>
-  column.number !== undefined && shape.columns.some((one) => one.name === column.name && one.number !== undefined && one.number !== column.number);
+  column.number !== undefined && (shape.left?.includes(column.name) === true && pastOf(column, shape)?.name !== column.name || shape.columns.some((one) => one.name === column.name && one.number !== undefined && one.number !== column.number));
 
 /** Columns keep their names of then; those that were not there are left out. What a rule adds is no change of the source. */
 function freeze(plan: Plan, shape: TableShape, problems: Problems): Pick<Reshaped, 'plan' | 'notes'> {

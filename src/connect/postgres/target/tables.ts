@@ -6,6 +6,7 @@ import { type ActualColumn, type ActualTable, arbiterFor } from './actual-table.
 import { rekey, renamedFrom, retype } from './evolve.ts';
 import type { DdlStatement, TargetProblem } from './statement.ts';
 import { ownerOf } from './privileges.ts';
+import { holds } from './retype.ts';
 import { block, ident, literal, qualified } from './sql-text.ts';
 import { plainText } from './target-types.ts';
 
@@ -80,6 +81,10 @@ export async function planExisting(
     const column = ident(wanted.name);
     const retyped = loaded ? retype(wanted, there, table.frozen ?? false) : undefined;
     if (there.typeText === wanted.typeText) fits[wanted.name] = 'same';
+    else if (loaded && table.reused?.includes(wanted.name) && !holds(there.typeText, wanted.typeText)) {
+      problem('error', `column ${displayIdent(wanted.name)} of ${address} is ${wanted.typeText} at the source, and what the target has of an earlier column of that name is ${there.typeText}`,
+        `alter table ${name} drop column ${column}`, wanted.name);
+    }
     else if (castable[i] && retyped !== 'refused') fits[wanted.name] = 'cast';
     else if (typeof retyped !== 'object') {
       problem('error', retyped === 'refused'
