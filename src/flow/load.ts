@@ -53,6 +53,8 @@ export interface ChunkedLoad {
   /** Whether chunks are ranges of keys: then those of an earlier attempt stay, if they are of this shape and not older than `since`. */
   readonly resumes: boolean;
   readonly since: Position;
+  /** The stream goes on meanwhile: when all is there the table is not done yet, it waits for ReplicaTarget's `join`. */
+  readonly joins: boolean;
 }
 
 export interface Load {
@@ -62,6 +64,8 @@ export interface Load {
   readonly target: TargetTable;
   /** Where the snapshot stands in the stream. */
   readonly position: Position;
+  /** See ChunkedLoad. */
+  readonly joins?: boolean;
   /** A chunk of a load that was begun: it is noted, the table is not done with it. A range of keys, or a number where chunks are places. */
   readonly chunk?: { readonly keys: KeyRange | number; readonly shape: string };
   readonly steps: AsyncIterable<TableStep>;

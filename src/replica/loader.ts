@@ -49,6 +49,7 @@ export class Loader {
   readonly #permits: Permits;
   #since: SourceState['since'] | undefined;
   #applied: Position | undefined;
+  #joins = false;
   /** One after the other. */
   #preparing: Promise<void> = Promise.resolve();
 
@@ -86,8 +87,24 @@ export class Loader {
     return [...missing];
   }
 
-  /** Loads the tables of a snapshot, those first that others refer to at the target, and closes it. Returns early when the signal aborts. */
-  async load(first: Snapshot, signal: AbortSignal): Promise<void> {
+  /** Whether an earlier attempt has left chunks of these tables that can be gone on with, as long as the stream stands where it did. */
+  async canResume(relations: readonly Relation[]): Promise<boolean> {
+    const { feed, target } = this.#options;
+    for (const relation of relations) {
+      for (const route of this.#routes.for(relation)) {
+        const chunks = await target.chunks(feed.source.name, tableAddress(relation), tableAddress(route.target));
+        if (chunks.length > 0 && chunks.every((chunk) => chunk.position >= (this.#applied ?? chunk.position))) return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * Loads the tables of a snapshot, those first that others refer to at the target, and closes it. Returns early when the signal aborts.
+   * @param joins The stream goes on meanwhile; see ReplicaTarget.join.
+   */
+  async load(first: Snapshot, joins: boolean, signal: AbortSignal): Promise<void> {
+    this.#joins = joins;
     const { target, feed, clock, snapshots } = this.#options;
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
@@ -185,7 +202,7 @@ export class Loader {
     const bounds = isOnlyRoute && bytes > inTimeBytes ? await snapshot.bounds(relation, keyBytes) : undefined;
     const byKey = bounds !== undefined;
     const load: ChunkedLoad = {
-      part: feed.source.name, from: relation, target: route.target, shape: await snapshot.shape(relation), resumes: byKey,
+      part: feed.source.name, from: relation, target: route.target, shape: await snapshot.shape(relation), resumes: byKey && !this.#joins, joins: this.#joins,
       // Behind older chunks the stream has gone on without them.
       since: [this.#since?.(relation), this.#applied].reduce<Position>((a, b) => (b !== undefined && b > a ? b : a), asPosition(0n)),
     };
@@ -203,7 +220,7 @@ export class Loader {
     const { position } = snapshot;
     const steps = this.#steps(route, from, snapshot.read(from, signal, chunk), position);
     const note: Pick<Load, 'chunk'> = chunk && begun ? { chunk: { keys: 'keys' in chunk ? chunk.keys : chunk.place, shape: begun.shape } } : {};
-    const loaded = await target.load({ part: feed.source.name, from, target: route.target, position, steps, ...note }, signal);
+    const loaded = await target.load({ part: feed.source.name, from, target: route.target, position, joins: this.#joins, steps, ...note }, signal);
     this.#progress.rows += loaded.rows;
   }
 

@@ -61,6 +61,8 @@ export class Part {
   readonly #options: PartOptions;
   readonly #membership: FeedMembership;
   #stored: Position | undefined;
+  /** While tables are read that the stream is read again for: from where. */
+  #keepFrom: Position | undefined;
   #storedAtMs = 0;
   /** How long after that an idle position is stored. */
   #idleAfterMs = idleCommitEveryMs;
@@ -82,15 +84,12 @@ export class Part {
     if (!state) return;
     const routes = await this.#options.compile(await this.#currentShapes(state));
     this.routes = routes;
-    const tables = new SourceTables(state.relations, this.#options.logger);
-    const known = positions.find((position) => position.part === this.source);
-    if (known) await checkIdentity(known, state, feed.source, this.#options.replica);
+    const found = positions.find((position) => position.part === this.source);
+    if (found) await checkIdentity(found, state, feed.source, this.#options.replica);
     await this.#fitAtStart(routes);
-    const loader = new Loader({ ...this.#options, fit: () => this.#fit() }, routes, tables, this.progress);
-    await this.#load(known, loader, state, signal);
-    if (signal.aborted) return;
-    this.#shapes.streams();
-    await this.#follow(routes, tables, signal);
+    let known = found?.position;
+    do known = await this.#once(known, routes, state, signal);
+    while (known !== undefined && !signal.aborted);
     // A clean stop leaves the newest position behind, so that nothing looks outstanding.
     const { applied } = this.progress;
     if (applied !== undefined && this.#stored !== undefined && applied > this.#stored) {
@@ -161,11 +160,11 @@ export class Part {
   async hold(position: Position | 'now', ms: number): Promise<void> {
     const { clock, replica } = this.#options;
     const untilMs = clock.monotonic() + ms;
-    while (!this.#gatherer && clock.monotonic() < untilMs) await clock.sleep(50);
+    while ((!this.#gatherer || this.#keepFrom !== undefined) && clock.monotonic() < untilMs) await clock.sleep(50);
     const { applied } = this.progress;
     const goal = position === 'now' ? asPosition(0n) : position;
     const idle = new MillraceError('VERIFY_IMPOSSIBLE', `replica "${replica}" does not stream from "${this.source}" at the moment`);
-    if (!this.#gatherer) throw idle;
+    if (!this.#gatherer || this.#keepFrom !== undefined) throw idle;
     if (position === 'now' && this.#hold) throw new MillraceError('VERIFY_IMPOSSIBLE', `replica "${replica}" stands still for another comparison at the moment`, { hint: 'try again' });
     this.#hold?.broken();
     return new Promise((resolve, reject) => {
@@ -189,21 +188,38 @@ export class Part {
     this.#wake?.();
   }
 
-  /** Loads what the target does not have. Returns early when the signal aborts. */
-  async #load(known: ConsumerPosition | undefined, loader: Loader, state: SourceState, signal: AbortSignal): Promise<void> {
-    const { feed, target, replica } = this.#options;
+  /**
+   * Loads what the target does not have, and follows the stream. When it does both at a time, it returns once that is loaded, with the position
+   * from which the stream is to be followed again, now with the changes of all tables; else when the signal aborts.
+   */
+  async #once(known: Position | undefined, routes: Routes, state: SourceState, signal: AbortSignal): Promise<Position | undefined> {
+    const { feed, replica, logger } = this.#options;
     this.progress.loading.clear();
     this.progress.snapshots.clear();
-    const missing = await loader.missing(state, known?.position);
-    if (known) {
-      checkGap(known.position, feed, replica);
-      this.#storedIs(known.position);
-      this.progress.applied = known.position;
+    const tables = new SourceTables(state.relations, logger);
+    const loader = new Loader({ ...this.#options, fit: () => this.#fit() }, routes, tables, this.progress);
+    const missing = await loader.missing(state, known);
+    if (known !== undefined) {
+      checkGap(known, feed, replica);
+      this.#storedIs(known);
+      this.progress.applied = known;
     }
-    if (known && missing.length === 0) return;
-    this.progress.phase = 'snapshot';
+    if (missing.length > 0 || known === undefined) {
+      this.progress.phase = 'snapshot';
+      if (known !== undefined && !(await loader.canResume(missing))) return this.#join(missing, known, routes, state, tables, signal);
+      await this.#load(missing, known, loader, signal);
+    }
+    if (signal.aborted) return undefined;
+    this.#shapes.streams();
+    await this.#follow(routes, tables, signal);
+    return undefined;
+  }
+
+  /** Loads before anything is followed. Returns early when the signal aborts. */
+  async #load(missing: readonly Relation[], known: Position | undefined, loader: Loader, signal: AbortSignal): Promise<void> {
+    const { feed, target } = this.#options;
     const snapshot = await feed.source.snapshot(missing, signal);
-    if (!known) {
+    if (known === undefined) {
       // From now on a restart reads the stream from here; tables that are loaded later have newer snapshots of their own.
       await target.commit(this.source, snapshot.position, []).catch(async (error: unknown) => {
         await snapshot.close();
@@ -212,7 +228,40 @@ export class Part {
       this.#storedIs(snapshot.position);
       this.progress.applied = snapshot.position;
     }
-    await loader.load(snapshot, signal);
+    await loader.load(snapshot, false, signal);
+  }
+
+  /**
+   * Loads tables while the others are followed. Behind their snapshots the stream is kept; when they are loaded it is read again from there, with
+   * the changes of these tables only, since the others have theirs. Returns that position, or undefined when the signal aborts.
+   */
+  async #join(missing: readonly Relation[], known: Position, routes: Routes, state: SourceState, tables: SourceTables, signal: AbortSignal): Promise<Position | undefined> {
+    const { feed, target, logger } = this.#options;
+    const loaded = new SourceTables(state.relations, logger);
+    const loader = new Loader({ ...this.#options, fit: () => this.#fit() }, routes, loaded, this.progress);
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    this.#keepFrom = known;
+    tables.join(missing);
+    this.#shapes.streams();
+    try {
+      const loading = feed.source.snapshot(missing, either).then(async (snapshot) => {
+        this.#keepFrom = snapshot.position;
+        await loader.load(snapshot, true, either);
+      }).finally(() => stop.abort());
+      const following = this.#follow(routes, tables, either).finally(() => stop.abort());
+      const [followed, read] = await Promise.allSettled([following, loading]);
+      if (followed.status === 'rejected') throw followed.reason;
+      if (signal.aborted) return undefined;
+      if (read.status === 'rejected') throw read.reason;
+      const applied = this.progress.applied as Position;
+      const from = [loaded.oldest, applied].reduce<Position>((a, b) => (b !== undefined && b < a ? b : a), applied);
+      logger.info('tables join the stream', { tables: missing.length, from: feed.source.formatPosition(from), applied: feed.source.formatPosition(applied) });
+      await target.join(this.source, from, applied);
+      return from;
+    } finally {
+      this.#keepFrom = undefined;
+    }
   }
 
   async #follow(routes: Routes, tables: SourceTables, signal: AbortSignal): Promise<void> {
@@ -272,7 +321,7 @@ export class Part {
     while (!signal.aborted) {
       if ((this.progress.applied as Position) >= consistentFrom) {
         tables.forgetSnapshots();
-        this.progress.phase = 'streaming';
+        this.progress.phase = tables.someJoining ? 'snapshot' : 'streaming';
       }
       const gathered: Gathered | undefined = ahead?.gathered ?? (await this.#nextEpoch(gatherer));
       if (!gathered) {
@@ -422,6 +471,6 @@ export class Part {
   #storedIs(position: Position): void {
     this.#stored = position;
     this.#storedAtMs = this.#options.clock.monotonic();
-    this.#membership.holds(position);
+    this.#membership.holds(this.#keepFrom !== undefined && this.#keepFrom < position ? this.#keepFrom : position);
   }
 }

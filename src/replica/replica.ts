@@ -179,6 +179,7 @@ export class Replica {
         alone: (table, work) => this.#inTurn(tableAddress(table), work),
         beginChunks: (load) => current().target.beginChunks(load),
         endChunks: (load, position) => current().target.endChunks(load, position),
+        join: (part, position, applied) => this.#inTurn('', () => current().target.join(part, position, applied)),
         load: async (load, signal) => {
           const committed = await (signal.aborted ? nothing : current().target.load(load, signal));
           this.#letters.committed(committed.deadLetters);

@@ -13,10 +13,27 @@ export class SourceTables {
   /** Those of them whose chunks are from several snapshots. */
   readonly #chunks = new Map<string, Chunks>();
   readonly #passedOver = new Set<string>();
+  /** Tables that are being read while the stream goes on: it is read again for them later. */
+  readonly #joining = new Set<number>();
 
   constructor(relations: readonly Relation[], logger: Logger) {
     this.#logger = logger;
     for (const relation of relations) this.add(relation);
+  }
+
+  /** Passes over the changes of these tables. */
+  join(relations: readonly Relation[]): void {
+    for (const relation of relations) this.#joining.add(relation.oid);
+  }
+
+  get someJoining(): boolean {
+    return this.#joining.size > 0;
+  }
+
+  /** The position of the oldest snapshot, or of a chunk from an older one. */
+  get oldest(): Position | undefined {
+    const all = [...this.#snapshots.values(), ...[...this.#chunks.values()].map((chunks) => chunks.oldest)];
+    return all.length === 0 ? undefined : all.reduce((a, b) => (a < b ? a : b));
   }
 
   add(relation: Relation): void {
@@ -50,6 +67,7 @@ export class SourceTables {
   /** A table that is new, or has a new name, is read at the next start; until then its changes are passed over, since its earlier rows are not there. */
   withoutNew(run: Run): Run {
     const isKnown = (relation: Relation): boolean => {
+      if (this.#joining.has(relation.oid)) return false;
       const address = tableAddress(relation);
       const known = this.#tables.get(relation.oid) === address;
       if (!known && !this.#passedOver.has(address)) {

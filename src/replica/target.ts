@@ -21,6 +21,11 @@ export interface ReplicaTarget extends TransactionalSink<TableStep> {
   beginChunks(load: ChunkedLoad): Promise<readonly LoadedChunk[] | undefined>;
   /** All chunks are there: the table is done, at the position of its newest chunk. */
   endChunks(load: ChunkedLoad, position: Position): Promise<void>;
+  /**
+   * Tables that were loaded while the stream went on become done, and the part goes back to `position`, behind which their changes are to be read
+   * again; all its other tables note that they have everything up to `applied`. One transaction.
+   */
+  join(part: string, position: Position, applied: Position): Promise<void>;
   /** Fills a table from a snapshot in one transaction, together with the note that it is done; or a chunk of it. An aborted signal rolls it back. */
   load(load: Load, signal: AbortSignal): Promise<Committed>;
 }

@@ -12,10 +12,10 @@ export const fillItems = (key: string, rows: number, bytes: number): string =>
    alter table items alter large set storage external;
    insert into items select ${key === 'uuid' ? "md5(i::text)::uuid" : 'i * 10'}, i, repeat('x', ${bytes}), case when i % 500 = 0 then repeat('large', 1000) end from generate_series(1, ${rows}) i; analyze items`;
 
-/** Writes to the table until it is told to stop. Some rows move over to other ranges of keys. */
-export function writeItems(scenario: Scenario, key: string): { stop(): Promise<number> } {
+/** Writes to the table, transactions numbered from `first` on, until it is told to stop. Some rows move over to other ranges of keys. */
+export function writeItems(scenario: Scenario, key: string, first = 0): { stop(): Promise<number> } {
   let stopped = false;
-  let transactions = 0;
+  let transactions = first;
   const id = (i: string): string => (key === 'uuid' ? `md5(${i}::text)::uuid` : `(${i})::int8 * 10`);
   const working = (async () => {
     while (!stopped) {

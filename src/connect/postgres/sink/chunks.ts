@@ -1,9 +1,10 @@
 // Loads in several transactions: which tables may be filled that way, how such a load begins or is resumed, and how it ends.
-import { formatLsn, type Position, quoteTable, tableAddress } from '../../../data/index.ts';
+import { formatLsn, type Position, quoteTable, type SourceIdentity, tableAddress } from '../../../data/index.ts';
 import { type ChunkedLoad, type LoadedChunk, shapeOf } from '../../../flow/index.ts';
-import { text } from './fence.ts';
-import { forgetChunks, readChunks } from './load-notes.ts';
+import { type Fence, text } from './fence.ts';
+import { forgetChunks, readChunks, stateOf } from './load-notes.ts';
 import { commitFenced, type LoadContext, makeRoom } from './loader.ts';
+import type { Session } from './session.ts';
 
 /**
  * Whether rows of several moments may stand in a table at a time: not with constraints beyond the key that they could hurt (a unique value that
@@ -29,18 +30,36 @@ export async function beginChunks({ session, fence, user }: LoadContext, load: C
   await makeRoom(session, fence.consumer, user, load);
   forgetChunks(session, fence.consumer, load);
   const copying = `insert into millrace.tables (consumer, source, source_table, target_table, state, source_oid) values ($1, $2, $3, $4, 'copying', $5::int8)
-    on conflict (consumer, source, source_table, target_table) do update set state = 'copying', source_oid = excluded.source_oid, updated_at = pg_catalog.now()`;
+    on conflict (consumer, source, source_table, target_table) do update set state = 'copying', snapshot_position = null, source_oid = excluded.source_oid, updated_at = pg_catalog.now()`;
   session.track({ what: 'other', promise: session.execute(copying, text(fence.consumer, load.part, source, target, String(load.from.oid ?? 0))) });
-  await commitFenced(session, fence, load.target);
+  await commitFenced(session, fence, tableAddress(load.target));
   return [];
 }
 
 export async function endChunks({ session, fence }: LoadContext, load: ChunkedLoad, position: Position): Promise<void> {
   session.begin();
-  const params = text(fence.consumer, load.part, tableAddress(load.from), tableAddress(load.target), formatLsn(position), JSON.stringify(shapeOf(load.target)));
-  const done = `update millrace.tables t set state = 'done', snapshot_position = $5, shape = $6::jsonb, stopped = null, updated_at = pg_catalog.now(), rows = (select sum(c.rows) from millrace.chunks c
+  const params = text(fence.consumer, load.part, tableAddress(load.from), tableAddress(load.target), formatLsn(position), JSON.stringify(shapeOf(load.target)), stateOf(load));
+  const done = `update millrace.tables t set state = $7, snapshot_position = $5, shape = $6::jsonb, stopped = null, updated_at = pg_catalog.now(), rows = (select sum(c.rows) from millrace.chunks c
       where c.consumer = $1 and c.source = $2 and c.source_table = $3 and c.target_table = $4)
     where consumer = $1 and source = $2 and source_table = $3 and target_table = $4`;
   session.track({ what: 'other', promise: session.execute(done, params) });
-  await commitFenced(session, fence, load.target);
+  await commitFenced(session, fence, tableAddress(load.target));
+}
+
+/** Tables that were loaded by an attempt that ended before they joined are to be read again. */
+export async function forgetUnjoined({ connection }: Session, consumer: string): Promise<void> {
+  await connection.rows("update millrace.tables set snapshot_position = null where consumer = $1 and state = 'copying' and snapshot_position is not null", [consumer]);
+}
+
+const doneUpTo = `update millrace.tables set snapshot_position = $3 where consumer = $1 and source = $2 and state = 'done' and snapshot_position::pg_lsn < $3::pg_lsn`;
+const joined = `update millrace.tables set state = 'done', updated_at = pg_catalog.now() where consumer = $1 and source = $2 and state = 'copying' and snapshot_position is not null`;
+
+/** See ReplicaTarget.join. In the session of commits, between them. */
+export async function join(session: Session, fence: Fence, part: string, position: Position, applied: Position, identity: SourceIdentity): Promise<void> {
+  session.begin();
+  fence.advance(session, part, position, identity);
+  session.track({ what: 'other', promise: session.execute(doneUpTo, text(fence.consumer, part, formatLsn(applied))) });
+  session.track({ what: 'other', promise: session.execute(joined, text(fence.consumer, part)) });
+  await commitFenced(session, fence, 'tables that were read');
+  fence.advanced(part, position, identity);
 }

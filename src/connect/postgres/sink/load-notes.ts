@@ -9,14 +9,17 @@ type Place = Pick<Load, 'part' | 'from' | 'target'>;
 /** The parameters $1 to $4 that name a table of a consumer. */
 const nameOf = (consumer: string, { part, from, target }: Place): Buffer[] => text(consumer, part, tableAddress(from), tableAddress(target)) as Buffer[];
 
+/** One that has yet to join is `copying`, with a position. */
+export const stateOf = ({ joins }: { readonly joins?: boolean }): string => (joins ? 'copying' : 'done');
+
 /** A table was filled as a whole. */
 export function noteDone(session: Session, consumer: string, load: Load, rows: number): void {
   forgetChunks(session, consumer, load);
   const sql = `insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows, source_oid, shape)
-    values ($1, $2, $3, $4, 'done', $5, $6::int8, $7::int8, $8::jsonb) on conflict (consumer, source, source_table, target_table) do update
-    set state = 'done', snapshot_position = excluded.snapshot_position, rows = excluded.rows, source_oid = excluded.source_oid, shape = excluded.shape,
+    values ($1, $2, $3, $4, $9, $5, $6::int8, $7::int8, $8::jsonb) on conflict (consumer, source, source_table, target_table) do update
+    set state = excluded.state, snapshot_position = excluded.snapshot_position, rows = excluded.rows, source_oid = excluded.source_oid, shape = excluded.shape,
       stopped = null, updated_at = pg_catalog.now()`;
-  const params = [...nameOf(consumer, load), ...text(formatLsn(load.position), String(rows), String(load.from.oid ?? 0), JSON.stringify(shapeOf(load.target)))];
+  const params = [...nameOf(consumer, load), ...text(formatLsn(load.position), String(rows), String(load.from.oid ?? 0), JSON.stringify(shapeOf(load.target)), stateOf(load))];
   session.track({ what: 'other', promise: session.execute(sql, params) });
 }
 

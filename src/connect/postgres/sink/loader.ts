@@ -1,7 +1,7 @@
 // The snapshot path: fills one table, or a chunk of it, in one transaction of its own session, together with the note that it is done. An empty
 // table is COPYed into; where several source tables share a target, the later ones are merged.
 import { crashPoint, MillraceError } from '../../../base/index.ts';
-import { quoteTable, tableAddress, type TableName } from '../../../data/index.ts';
+import { quoteTable, tableAddress } from '../../../data/index.ts';
 import type { Committed, Load, TableStep } from '../../../flow/index.ts';
 import { PgError } from '../../../wire/index.ts';
 import { send, type Table } from './apply.ts';
@@ -80,28 +80,28 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
   if (load.chunk) noteChunk(session, consumer, load, load.chunk, rows);
   else noteDone(session, consumer, load, rows);
   crashPoint('snapshot.before-commit');
-  await commitFenced(session, fence, load.target);
+  await commitFenced(session, fence, tableAddress(load.target));
   crashPoint('snapshot.after-commit');
   return { rows, deadLetters };
 }
 
 /** Commits, unless a successor has taken over. The fence is held only now: he must not wait for the whole load of a process that lost its connection. */
-export async function commitFenced(session: Session, fence: Fence, target: TableName): Promise<void> {
+export async function commitFenced(session: Session, fence: Fence, what: string): Promise<void> {
   fence.hold(session);
   const outcome = session.query('commit', 'commit');
   const failure = await session.settle();
   if (failure) throw failure.sent.what === 'fence' && isFenced(failure.error) ? fenced(fence.consumer) : failure.error;
-  if ((await outcome)[0]?.tag !== 'COMMIT') throw new MillraceError('TARGET_BUSY', `the load of ${tableAddress(target)} was rolled back`);
+  if ((await outcome)[0]?.tag !== 'COMMIT') throw new MillraceError('TARGET_BUSY', `the load of ${what} was rolled back`);
 }
 
 /** Whether the table is empty now, so that rows can be COPYed straight into it. */
 export async function makeRoom(session: Session, consumer: string, user: string, { part, from, target }: Pick<Load, 'part' | 'from' | 'target'>): Promise<boolean> {
   const { connection } = session;
-  const recorded = await connection.rows<{ source: string; source_table: string; state: string }>(
-    'select source, source_table, state from millrace.tables where consumer = $1 and target_table = $2', [consumer, tableAddress(target)],
+  const recorded = await connection.rows<{ source: string; source_table: string; filled: string }>(
+    `select source, source_table, (state = 'done' or snapshot_position is not null)::text as filled from millrace.tables where consumer = $1 and target_table = $2`, [consumer, tableAddress(target)],
   );
   const isOurs = (row: { source: string; source_table: string }): boolean => row.source === part && row.source_table === tableAddress(from);
-  const shared = recorded.some((row) => !isOurs(row) && row.state === 'done');
+  const shared = recorded.some((row) => !isOurs(row) && row.filled === 'true');
   if (recorded.some(isOurs) && !shared) await emptyTable(session, consumer, user, target);
   const [row] = await connection.rows<{ filled: string }>(`select exists (select from ${quoteTable(target)})::text as filled`);
   if (row?.filled !== 'true') return true;

@@ -9,7 +9,7 @@ import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
 import { isolate, isRowError, rowMissing, tryOrdered, unitsOf } from './isolate.ts';
 import { changeOf, changesOf, keysOf, type KeptChange, type Letter, rejected, writeLetter } from './letter-rows.ts';
-import { beginChunks, endChunks } from './chunks.ts';
+import { beginChunks, endChunks, forgetUnjoined, join } from './chunks.ts';
 import { readChunks } from './load-notes.ts';
 import { type LoadContext, loadTable } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
@@ -73,6 +73,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       const projectId = this.#options.projectId?.();
       if (projectId !== undefined) await recordProjectId(this.#session.connection, this.#options.consumer, projectId);
       const positions = await this.#fence.raise(this.#session, false);
+      await forgetUnjoined(this.#session, this.#options.consumer);
       await this.#letters.load(this.#session, this.#options.consumer);
       return positions;
     } catch (error) {
@@ -178,7 +179,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     const session = await this.#ready();
     await session.execute(
       `with forgotten as (
-         update millrace.tables t set state = 'copying', updated_at = pg_catalog.now() where consumer = $1 and source = $2 and state = 'done' and not exists (
+         update millrace.tables t set state = 'copying', snapshot_position = null, updated_at = pg_catalog.now() where consumer = $1 and source = $2 and state = 'done' and not exists (
            select from pg_catalog.json_to_recordset($3::json) as c(source text, target text) where c.source = source_table and c.target = target_table)
          returning consumer, source, source_table, target_table)
        delete from millrace.chunks where (consumer, source, source_table, target_table) in (select consumer, source, source_table, target_table from forgotten)`,
@@ -201,6 +202,15 @@ export class PostgresSink implements TransactionalSink<TableStep> {
 
   endChunks(load: ChunkedLoad, position: Position): Promise<void> {
     return this.#besides((context) => endChunks(context, load, position));
+  }
+
+  async join(part: string, position: Position, applied: Position): Promise<void> {
+    const session = await this.#ready();
+    await join(session, this.#fence, part, position, applied, this.#options.identityOf(part)).catch(async (error: unknown) => {
+      // Whether it went through is seen by who opens the sink again and reads the positions.
+      session.connection.destroy();
+      throw describePgError(error, this.#where);
+    });
   }
 
   /** Fills a table from a snapshot, or a chunk of it, in a session of its own. It may run beside commits and other loads. */
