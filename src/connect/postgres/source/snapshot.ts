@@ -35,6 +35,7 @@ export class PostgresSnapshot implements Snapshot {
   readonly #bytes: ReadonlyMap<number, number>;
   /** Sessions in this cut that read nothing at the moment. */
   readonly #idle: PgConnection[] = [];
+  #closed = false;
 
   private constructor(position: Lsn, connection: PgConnection, name: string, tables: readonly CatalogTable[], bytes: ReadonlyMap<number, number>, rate: TokenBucket | undefined) {
     this.position = position;
@@ -91,6 +92,7 @@ export class PostgresSnapshot implements Snapshot {
     const columns = relation.columns.map((column, i) => `${quoteIdent(column.name)}${formats[i] === 1 ? '::text' : ''}`);
     const select = `select ${columns.join(', ')} from ${part === 'first' ? `${this.#from(relation)} limit ${firstRows}` : this.#partOf(relation, part)}`;
     let connection: PgConnection | undefined;
+    let isFree = false;
     try {
       connection = await this.#reader();
       for await (const chunk of connection.copyOut(`copy (${select}) to stdout (format binary)`)) {
@@ -98,12 +100,14 @@ export class PostgresSnapshot implements Snapshot {
         yield* reader.push(chunk);
         await this.#rate?.take(chunk.length, signal);
       }
-      this.#idle.push(connection);
+      if (!this.#closed) {
+        this.#idle.push(connection);
+        isFree = true;
+      }
       const last = reader.end();
       if (last) yield last;
       await this.mustBeWhole(relation);
     } catch (error) {
-      if (connection && !this.#idle.includes(connection)) connection.destroy();
       const where = `${this.#connection.where}, ${tableAddress(relation)}`;
       if (error instanceof PgError && error.code === '42501') {
         const user = quoteIdent(this.#connection.options.user);
@@ -114,6 +118,9 @@ export class PostgresSnapshot implements Snapshot {
       // A column or the table was dropped: names are looked up as of now, whatever the snapshot sees.
       if (error instanceof PgError && ['42703', '42P01'].includes(error.code)) throw this.#changed(relation, error.message);
       throw describePgError(error, where);
+    } finally {
+      // Whoever stops reading leaves a session behind that may have sent everything: its transaction would hold the table's lock for ever.
+      if (!isFree) connection?.destroy();
     }
   }
 
@@ -180,6 +187,7 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     for (const idle of this.#idle.splice(0)) await idle.close();
     await this.#connection.close();
   }
