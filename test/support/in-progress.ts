@@ -141,7 +141,9 @@ export const cases: Readonly<Record<string, (scenario: Scenario) => Promise<void
     await other.query('insert into listed values (3, 3, 3)');
     await running.caughtUp();
     await proveSame(scenario, 'rows', ['big']);
-    assert.deepEqual((await scenario.both('listed')).target, ['(1,1,1)', '(2,,2)', '(3,,3)']);
+    // Whether the column that is no longer sent is empty there depends on whether the table has been read again by now.
+    const { source, target } = await scenario.both('listed', 'listed', 'id, y');
+    assert.deepEqual(target, source);
     await other.close();
   },
 };
