@@ -3,25 +3,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { loadProject, verify } from '../../src/control/index.ts';
-import { Scenario, connect, until } from '../support/scenario.ts';
+import { configuration, connect, Scenario, until } from '../support/scenario.ts';
 
 let scenario: Scenario;
 before(async () => {
   scenario = await Scenario.start();
 });
 after(() => scenario.remove());
-
-const configuration = (memory: string): string => `millrace: 1
-limits: { memory: ${memory} }
-sources:
-  shop:
-    postgres: \${SHOP_URL}
-    tables: [public.*]
-replicas:
-  warehouse:
-    from: shop
-    postgres: \${WAREHOUSE_URL}
-`;
 
 const tables = `create table big (id int primary key, v text, filler text); alter table big alter filler set storage external;
   create table small (id int primary key, n int); insert into small select i, 0 from generate_series(1, 50) i`;

@@ -6,19 +6,7 @@ import { join } from 'node:path';
 import type { Running } from '../../src/control/index.ts';
 import type { PgConnection } from '../../src/wire/index.ts';
 import type { PgVersion } from '../../src/cli/demo/cluster.ts';
-import { connect, Scenario, until } from './scenario.ts';
-
-const configuration = `millrace: 1
-limits: { memory: 8MB }
-sources:
-  shop:
-    postgres: \${SHOP_URL}
-    tables: [public.*]
-replicas:
-  warehouse:
-    from: shop
-    postgres: \${WAREHOUSE_URL}
-`;
+import { configuration, connect, Scenario, until } from './scenario.ts';
 
 const tables = `create table big (id int primary key, v text, filler text); alter table big alter filler set storage external;
   create table small (id int primary key, n int); insert into small select i, 0 from generate_series(1, 50) i`;
@@ -29,7 +17,7 @@ export const startScenario = (version: PgVersion): Promise<Scenario> =>
   Scenario.start({ source: { version, settings: { logical_decoding_work_mem: '64kB', max_prepared_transactions: '10' } }, target: { version } });
 
 export async function prepare(scenario: Scenario): Promise<void> {
-  await scenario.fresh(configuration);
+  await scenario.fresh(configuration('8MB'));
   await scenario.db.query(tables);
 }
 

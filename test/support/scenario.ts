@@ -10,6 +10,10 @@ import { parsePgUrl, PgConnection } from '../../src/wire/index.ts';
 
 const main = join(import.meta.dirname, '../../src/cli/main.ts');
 
+/** Everything of the source to the target; with `memory` under that limit. */
+export const configuration = (memory?: string): string =>
+  `millrace: 1\n${memory === undefined ? '' : `limits: { memory: ${memory} }\n`}sources:\n  shop:\n    postgres: \${SHOP_URL}\n    tables: [public.*]\nreplicas:\n  warehouse:\n    from: shop\n    postgres: \${WAREHOUSE_URL}\n`;
+
 export interface Outcome {
   readonly code: number | null;
   readonly stdout: string;
@@ -67,7 +71,7 @@ export class Scenario {
   }
 
   configure(yaml?: string, options: { sourceUser?: string; targetUser?: string } = {}): void {
-    const text = yaml ?? 'millrace: 1\nsources:\n  shop:\n    postgres: ${SHOP_URL}\n    tables: [public.*]\nreplicas:\n  warehouse:\n    from: shop\n    postgres: ${WAREHOUSE_URL}\n';
+    const text = yaml ?? configuration();
     writeFileSync(join(this.folder, 'millrace.yaml'), text);
     const as = (url: string, user = 'postgres'): string => url.replace('postgres@', `${user}@`);
     writeFileSync(join(this.folder, '.env'), `SHOP_URL=${as(this.sourceUrl, options.sourceUser)}\nWAREHOUSE_URL=${as(this.targetUrl, options.targetUser)}\n`);
