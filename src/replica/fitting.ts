@@ -22,6 +22,8 @@ export interface FittingOptions {
   /** Up to here the source's tables had the shapes that the routes began with, or older ones. */
   readonly shapesFrom: Position;
   prepare(routes: Routes): Promise<Prepared>;
+  /** Marks tables of the source to be read again. */
+  forget(tables: readonly string[]): Promise<void>;
   keepStop(table: string, stop: TableStop): Promise<void>;
 }
 
@@ -82,12 +84,21 @@ export class Fitting {
     routes.forgetPast();
     const changed = this.newShapes(runs);
     for (const relation of changed) routes.relationChanged(relation);
-    const readAgain = changed.length > 0 ? await this.fit() : [];
-    for (const { relation, error } of routes.pastProblems()) {
+    return [...(changed.length > 0 ? await this.fit() : []), ...(await this.leavePast())];
+  }
+
+  /** Stops tables whose rules cannot work for an older shape of which there are rows, and returns those that must be read again because the target has no place for such rows. */
+  async leavePast(): Promise<string[]> {
+    const readAgain = new Set<string>();
+    for (const { relation, error } of this.#routes.pastProblems()) {
+      const table = tableAddress(relation);
       // Its rules are made for the newer shape.
-      await this.#stop([tableAddress(relation)], error, { reason: `${error.message} [${error.code}]`, next: error.hint, waits: 'fit' });
+      if (error) await this.#stop([table], error, { reason: `${error.message} [${error.code}]`, next: error.hint, waits: 'fit' });
+      else readAgain.add(table);
     }
-    return readAgain;
+    if (readAgain.size > 0) await this.#options.forget([...readAgain]);
+    for (const table of readAgain) this.#options.states.changed(table, 'rows of an earlier shape have no column in common with it any more: it is read again');
+    return [...readAgain];
   }
 
   /** Returns the tables that must be read again. Throws what concerns a table that has never been loaded, or no table at all, or may pass. */

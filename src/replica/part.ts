@@ -111,10 +111,10 @@ export class Part {
 
   /** Lets the target follow before anything is written. Tables that were stopped and fit again are read again. */
   async #fitAtStart(routes: Routes): Promise<void> {
-    const { target, replica, prepare } = this.#options;
+    const { target, replica, prepare, forget } = this.#options;
     const records = await target.tables(this.source);
     const keepStop = (table: string, stop: TableStop): Promise<void> => target.stopTable(this.source, table, stop);
-    this.#fitting = new Fitting({ replica, source: this.source, states: this.states, shapesFrom: this.#shapesFrom as Position, prepare, keepStop }, routes, records);
+    this.#fitting = new Fitting({ replica, source: this.source, states: this.states, shapesFrom: this.#shapesFrom as Position, prepare, forget, keepStop }, routes, records);
     await this.#fitting.fit();
     const ended = records.filter((record) => record.stopped && !this.states.all.get(record.source)?.stop).map((record) => record.source);
     if (ended.length === 0) return;
@@ -385,6 +385,7 @@ export class Part {
           routes.relationChanged(relation);
         }
         await this.#fit();
+        if ((await this.#shapes.leavePast()).length > 0) this.tryAgain();
         if (signal.aborted) throw new AbandonedTransaction();
       }
     }
@@ -402,7 +403,7 @@ export class Part {
         for (const gathered of runs) {
           const run = tables.withoutLoaded(tables.withoutNew(gathered));
           const changed = this.#shapes.newShapes([run], epoch.shapes);
-          if (changed.length > 0) throw new NewShape(changed);
+          if (changed.length > 0 || routes.pastProblems().length > 0) throw new NewShape(changed);
           steps.push(...routes.steps(run));
         }
         epoch.end = position;

@@ -116,3 +116,16 @@ test('up --no-ddl waits while it runs for what plan --sql prints, then goes on b
   await scenario.caughtUp();
   await same('t');
 });
+
+test('rows of a shape that came and went while it was down, with no column of today and none of then: the table is read again', async () => {
+  await scenario.fresh();
+  await scenario.db.query(`create table t (a int); alter table t replica identity full; insert into t values (1), (2)`);
+  await scenario.caughtUp();
+  await scenario.stop();
+  await scenario.db.query(`alter table t add b int, drop a; insert into t values (3), (4); update t set b = 5 where b = 3; delete from t where b = 4;
+    alter table t add c int default 7, drop b; insert into t values (8)`);
+  await scenario.caughtUp();
+  assert.equal((await same('t', 'c')).length, 4);
+  await noLetters();
+  assert.equal((await scenario.verify()).equal, true);
+});

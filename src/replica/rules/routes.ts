@@ -188,27 +188,26 @@ export class Routes {
     if (problem) throw problemError(problem);
   }
 
-  /** Older shapes of which there are rows and for which a rule cannot work. */
-  pastProblems(): { relation: Relation; error: MillraceError }[] {
+  /** Older shapes of which there are rows that cannot be written: with the error when a rule cannot work for it, else the target's table of today has no place for them. */
+  pastProblems(): { relation: Relation; error?: MillraceError }[] {
     return [...this.#past.values()].flatMap(({ relation }) => {
       try {
-        this.#pastRoutes(relation);
-        return [];
+        return this.#pastRoutes(relation).length === this.for(relation).length ? [] : [{ relation }];
       } catch (error) {
         return [{ relation, error: asMillraceError(error) }];
       }
     });
   }
 
-  /** Throws when a rule cannot work for the older shape. */
+  /** Of the targets that have a place for the older shape. Throws when a rule cannot work for it. */
   #pastRoutes(relation: Relation): readonly Route[] {
     let routes = this.#past.get(versionOf(relation))?.routes;
     if (!routes) {
-      routes = this.for(relation).map((now) => {
+      routes = this.for(relation).flatMap((now) => {
         const old = planTable(this.#spec, now.rule, relation, this.#seenOf(now.rule, relation), this.#existing);
         if (old.problems[0]) throw problemError(old.problems[0]);
-        const { plan, target } = planPast(old, now, this.#had.get(tableAddress(now.target)) ?? new Set());
-        return makeRoute(plan, target, this.source);
+        const past = planPast(old, now, this.#had.get(tableAddress(now.target)) ?? new Set());
+        return past ? [makeRoute(past.plan, past.target, this.source)] : [];
       });
       this.#past.set(versionOf(relation), { relation, routes });
     }
