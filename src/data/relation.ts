@@ -31,6 +31,8 @@ export interface Column {
   readonly notNull: boolean;
   /** What rows have in it that are older than the column: the constant default that it was added with, as text. The source never sends it. */
   readonly missing?: string;
+  /** Rows that are older than the column may each have another value in it, which the source never sends: its default is no constant. */
+  readonly filled?: true;
   /** Its number in the source's table, which it keeps under another name; absent where that is not known. */
   readonly number?: number;
 }

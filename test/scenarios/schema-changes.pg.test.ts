@@ -99,6 +99,20 @@ for (const when of ['while it runs', 'while it is down'] as const) {
     await noLetters();
     assert.equal((await scenario.verify()).equal, true);
   });
+
+  test(`columns with a value of their own in each row ${when}: the table is read again, under a new key too`, async () => {
+    await scenario.fresh();
+    await scenario.db.query(`create table s (id int primary key, v int); create table k (a int primary key, v int); insert into s select i, i from generate_series(1, 5) i; insert into k select v, id from s`);
+    await scenario.caughtUp();
+    if (when === 'while it is down') await scenario.stop();
+    await scenario.db.query(`alter table s add n serial, add r float8 default random(); update s set v = 9 where id = 3; insert into s values (6, 6);
+      alter table k drop a, add n int generated always as identity primary key; update k set v = 9 where n = 3; delete from k where n = 1; insert into k values (7)`);
+    await scenario.caughtUp();
+    assert.equal((await same('s')).length, 6);
+    assert.equal((await same('k', 'n, v')).length, 5);
+    await noLetters();
+    assert.equal((await scenario.verify()).equal, true);
+  });
 }
 
 test('up --no-ddl waits while it runs for what plan --sql prints, then goes on by itself', async () => {

@@ -31,7 +31,7 @@ interface TableRow {
   rows: number;
   identityIndex: string[] | null;
   primaryKey: string[] | null;
-  columns: { name: string; type: number; typmod: number; text: string; notNull: boolean; generated: string; toast: boolean; missing: string | null; number: number }[] | null;
+  columns: { name: string; type: number; typmod: number; text: string; notNull: boolean; generated: string; toast: boolean; missing: string | null; filled: boolean; number: number }[] | null;
 }
 
 /** Settings under which values have one text form everywhere. */
@@ -40,6 +40,9 @@ export const textSettings = `set datestyle = 'ISO'; set timezone = 'UTC'; set in
 /** What rows from before `alter table … add column … default` have in column `a`: the server keeps it in the catalog, partitions each their own. */
 const missingSql = `coalesce(case when a.atthasmissing then a.attmissingval::text end, (select p.attmissingval::text
   from pg_catalog.pg_partition_tree(a.attrelid) t join pg_catalog.pg_attribute p on p.attrelid = t.relid and p.attname = a.attname and p.atthasmissing limit 1))`;
+
+/** Whether column `a` has a default that was evaluated row by row when it was added: the server keeps a constant as what is missing instead. */
+const filledSql = `(a.atthasdef or a.attidentity <> '' or exists (select from pg_catalog.pg_type d where d.oid = a.atttypid and d.typdefaultbin is not null))`;
 
 /** The element of an array literal with one element, as text. */
 function onlyElement(literal: string): string {
@@ -57,7 +60,7 @@ select coalesce(json_agg(json_build_object(
      pg_catalog.pg_attribute a where x.indrelid = c.oid and x.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum and k.i <= x.indnkeyatts),
   'columns', (select json_agg(json_build_object('name', a.attname, 'type', a.atttypid::int8, 'typmod', a.atttypmod,
      'text', pg_catalog.format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull, 'generated', a.attgenerated,
-     'toast', a.attstorage <> 'p', 'missing', ${missingSql}, 'number', a.attnum) order by a.attnum)
+     'toast', a.attstorage <> 'p', 'missing', ${missingSql}, 'filled', ${filledSql}, 'number', a.attnum) order by a.attnum)
      from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
   ) order by n.nspname, c.relname), '[]')::text as tables
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -95,7 +98,7 @@ function toCatalogTable(row: TableRow, types: TypeCatalog, generatedAreSent: boo
       typmod: column.typmod,
       typeText: column.text,
       notNull: column.notNull,
-      ...(column.missing === null ? {} : { missing: onlyElement(column.missing) }),
+      ...(column.missing !== null ? { missing: onlyElement(column.missing) } : column.filled ? { filled: true } : {}),
       number: column.number,
     }),
   );
@@ -118,8 +121,8 @@ export function makeRelation(table: TableName & { oid: number }, columns: readon
   const indexes = keyNames.map((name) => columns.findIndex((column) => column.name === name));
   const key = indexes.includes(-1) ? [] : indexes;
   const shape = { oid: table.oid, schema: table.schema, name: table.name, columns, identity, key };
-  // `missing` goes when the server rewrites the table, which changes nothing.
-  const text = JSON.stringify(shape, (name, value: unknown) => (name === 'missing' ? undefined : value));
+  // `missing` goes when the server rewrites the table, and a default comes and goes, which changes nothing.
+  const text = JSON.stringify(shape, (name, value: unknown) => (name === 'missing' || name === 'filled' ? undefined : value));
   return { ...shape, version: createHash('sha256').update(text).digest('hex').slice(0, 16) };
 }
 
@@ -168,8 +171,8 @@ export class StreamRelations {
       'select pg_catalog.format_type(t, m) as text from unnest($1::oid[], $2::int4[]) with ordinality u(t, m, i) order by i',
       [`{${message.columns.map((c) => c.typeOid).join(',')}}`, `{${message.columns.map((c) => c.typmod).join(',')}}`],
     );
-    const live = await connection.rows<{ name: string; not_null: string; pk: string; missing: string | null; number: string }>(
-      `select a.attname as name, a.attnum::text as number, a.attnotnull::text as not_null, ${missingSql} as missing, coalesce((select array_position(x.indkey::int2[], a.attnum) from pg_catalog.pg_index x
+    const live = await connection.rows<{ name: string; not_null: string; pk: string; missing: string | null; filled: string; number: string }>(
+      `select a.attname as name, a.attnum::text as number, a.attnotnull::text as not_null, ${missingSql} as missing, ${filledSql}::text as filled, coalesce((select array_position(x.indkey::int2[], a.attnum) from pg_catalog.pg_index x
          where x.indrelid = a.attrelid and x.indisprimary), -1)::text as pk
        from pg_catalog.pg_attribute a where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped`,
       [String(message.oid)],
@@ -185,7 +188,7 @@ export class StreamRelations {
         typmod: column.typmod,
         typeText: texts[i]?.text ?? 'text',
         notNull: now?.not_null === 'true',
-        ...(now?.missing ? { missing: onlyElement(now.missing) } : {}),
+        ...(now?.missing ? { missing: onlyElement(now.missing) } : now?.filled === 'true' ? { filled: true } : {}),
         ...(number === undefined ? {} : { number }),
       };
     });

@@ -30,6 +30,9 @@ export function planCreate(table: TargetTable, role: string): DdlStatement {
   };
 }
 
+/** A column that is new in a table with rows, each of which has a value in it at the source. */
+const isFilled = (column: TargetColumn, table: TargetTable): boolean => column.filled === true && !column.was && table.keyWas !== undefined && !table.frozen;
+
 export interface Planned {
   readonly ddl: DdlStatement[];
   readonly problems: TargetProblem[];
@@ -74,6 +77,10 @@ export async function planExisting(
   }
   for (const column of loaded ? (table.reused ?? []) : []) {
     notes.push({ table: address, what: `the name of column ${displayIdent(column)} belongs to another column now` });
+    readAgain.add(address);
+  }
+  for (const column of table.columns.filter((one) => loaded && isFilled(one, table))) {
+    notes.push({ table: address, what: `rows that are there have values of their own in the new column ${displayIdent(column.name)}` });
     readAgain.add(address);
   }
   const castable = await assignable(connection, pairs);
@@ -124,6 +131,9 @@ export async function planExisting(
       `alter table ${name} alter column ${ident(there.name)} drop not null`, there.name);
   }
   const followed = loaded ? rekey(table, actual) : undefined;
+  if (followed && table.key.some((i) => isFilled(table.columns[i] as TargetColumn, table))) {
+    alter(`truncate ${name}`, `the rows of ${address} cannot have its new key before they are read again`);
+  }
   if (followed) alter(followed.sql, followed.why);
   else planKey(table, actual, pairs, problem);
   return fits;
