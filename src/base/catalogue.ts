@@ -48,6 +48,7 @@ export const catalogue = {
   SLOT_OF_ANOTHER_PROJECT: entry('Slot and publication of this name belong to another project, whose changes would be lost to it if this one used them.', 'give this source a slot of its own (sources.NAME.slot), or take the place of the other project as the message shows'),
   SLOT_LIMIT: entry('The server has no free replication slot or WAL sender.', 'raise max_replication_slots and max_wal_senders, or drop slots that nobody uses', true),
   SOURCE_CHANGED: entry('The server behind the URL is not the one that the positions belong to.', 'point the URL to the old server, or run `millrace resync SOURCE`'),
+  NOT_ADOPTABLE: entry('Replicas cannot go on with this server as it is: changes would be lost to them, or there is nothing to adopt.', 'do what the message shows; `millrace resync SOURCE` reads the tables again'),
   POSITION_GAP: entry('Changes between the stored position and what source and log still hold are gone.', 'run `millrace resync REPLICA` to read the tables again'),
   PUBLICATION_MISSING: entry('The publication does not exist or lacks tables.', 'let Millrace make it (grant CREATE on the database), or create it with the SQL shown'),
   IDENTITY_MISSING: entry('A table has no primary key and no replica identity, so its updates and deletes cannot be applied.', 'alter table T replica identity full, or declare the table append-only: `appendOnly: true`'),

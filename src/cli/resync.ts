@@ -1,21 +1,26 @@
 // `millrace resync`: lets replicas read tables again.
 import { MillraceError } from '../base/index.ts';
-import { loadProject, resync, unknownName, type Project } from '../control/index.ts';
+import { adopt, loadProject, resync, unknownName, type Project } from '../control/index.ts';
 import { displayIdent, splitName } from '../data/index.ts';
-import { printLine, type Command } from './command.ts';
+import { type CommandContext, type ExitCode, flag, printLine, type Command } from './command.ts';
 
 export const command: Command = {
   description:
     'The tables are read again from a new snapshot and replaced at the target, while everything else goes on; when nothing runs, at the next start. NAME is a replica, or a source: then every replica that takes ' +
-    'from it. Tables are named as at the source, or as at the target.',
+    'from it. Tables are named as at the source, or as at the target. With --adopt nothing is read: the replicas of a source go on with a server that has taken the place of the old one ' +
+    'while nobody wrote (a major upgrade drops the slot), from a slot that is made now; `millrace verify` then proves it.',
   arguments: [{ name: 'NAME[.SCHEMA.TABLE]', summary: 'a replica, a source, or one table of it', many: true }],
+  options: [{ flags: '--adopt', summary: 'go on with a server that was upgraded or restored, without reading the tables again; NAME is a source' }],
   examples: [
     ['millrace resync warehouse', 'all tables of a replica'],
     ['millrace resync warehouse.public.orders', 'one table'],
     ['millrace resync warehouse.sales.orders', 'the same, when it goes there'],
+    ['millrace resync shop --adopt', 'after a major upgrade of the source'],
   ],
-  async run({ folder, args, stdout, env }) {
+  async run(context) {
+    const { folder, args, stdout, env } = context;
     const { project } = await loadProject(folder, { env });
+    if (flag(context, 'adopt')) return adoptSources(project, context);
     // Replica → tables; undefined: all of them, whatever else is named.
     const wanted = new Map<string, string[] | undefined>();
     for (const arg of args) {
@@ -32,6 +37,17 @@ export const command: Command = {
     return 0;
   },
 };
+
+async function adoptSources(project: Project, { args, stdout }: CommandContext): Promise<ExitCode> {
+  for (const name of args) {
+    for (const { replica, position, tables, readAgain } of await adopt(project, name)) {
+      printLine(stdout, `${replica}: ${tables} ${tables === 1 ? 'table goes' : 'tables go'} on at ${position} of the server that ${name} leads to now`);
+      if (readAgain.length > 0) printLine(stdout, `${replica}: ${readAgain.join(', ')} will be read again: columns that it had are not there any more`);
+    }
+  }
+  printLine(stdout, 'start `millrace up`; then `millrace verify` proves that nothing was written in between');
+  return 0;
+}
 
 /** The replica of this name, or every replica that takes from the source of this name. */
 function replicasOf(name: string, project: Project): string[] {

@@ -8,6 +8,7 @@ export { diagnoseSource } from './postgres/doctor/source.ts';
 export { diagnoseTarget } from './postgres/doctor/target.ts';
 export { PostgresSource, type PostgresSourceOptions } from './postgres/source/source.ts';
 export { textSettings } from './postgres/catalog.ts';
+export { forgetOldPositions, identifyServer, withRows } from './postgres/source/adoption.ts';
 export { PostgresSnapshot } from './postgres/source/snapshot.ts';
 export { type ProjectIds, readMarks, type SourceNames } from './postgres/source/owner.ts';
 export { dropSlot, readSlot } from './postgres/source/slot.ts';
@@ -15,6 +16,7 @@ export { makeRelation, readRelations, readTables, type CatalogTable } from './po
 export { selectTables, type Selection } from './postgres/select.ts';
 export { TypeCatalog } from './postgres/types.ts';
 export { PostgresSink } from './postgres/sink/sink.ts';
+export { type AdoptedTable, adoptPart, type PartRecord, readPart } from './postgres/sink/adopt.ts';
 export { millraceSchemaSql } from './postgres/sink/schema.ts';
 export { planSource } from './postgres/source/plan.ts';
 export { forgetLoads, forgetProjectId, listLoads, type Loaded, readPositions, readProjectId, recordProjectId } from './postgres/sink/bookkeeping.ts';

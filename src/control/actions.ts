@@ -28,6 +28,8 @@ export const planRemoval: typeof import('./remove.ts').planRemoval = async (...a
 
 export const resync: typeof import('./resync.ts').resync = async (...asked) => (await import('./resync.ts')).resync(...asked);
 
+export const adopt: typeof import('./adopt.ts').adopt = async (...asked) => (await import('./adopt.ts')).adopt(...asked);
+
 export const describeSources: typeof import('./describe.ts').describeSources = async (...asked) => (await import('./describe.ts')).describeSources(...asked);
 
 export const configurationReference = async (): Promise<string> => (await import('./project/reference.ts')).configurationReference();

@@ -4,7 +4,7 @@ export { logFolder, unknownName } from './names.ts';
 export { findRunning, requireRunning } from './client.ts';
 export { assertNotRunning, readRunFile } from './run-file.ts';
 export {
-  checkProject, configurationReference, describeSources, diagnoseProject, jsonSchema, loadProject, planProject, planRemoval, resync, run, runProject,
+  adopt, checkProject, configurationReference, describeSources, diagnoseProject, jsonSchema, loadProject, planProject, planRemoval, resync, run, runProject,
   stoppedStatus, verify,
 } from './actions.ts';
 export type { LibraryOptions } from './library.ts';

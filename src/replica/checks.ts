@@ -10,6 +10,7 @@ export async function checkIdentity(known: ConsumerPosition, state: SourceState,
   if (identity.systemId !== '' && identity.systemId !== state.identity.systemId) {
     throw new MillraceError('SOURCE_CHANGED', `source "${source.name}" is another server than the one that replica "${replica}" was filled from`, {
       detail: `system identifier ${state.identity.systemId}, before ${identity.systemId}`,
+      hint: `point the URL to the old server; or, if this is that server after an upgrade, with the same rows: millrace resync ${source.name} --adopt; or read the tables again: millrace resync ${replica}`,
     });
   }
   const left = state.branches.find((branch) => branch.timeline === identity.timeline);

@@ -6,9 +6,11 @@ import type { PgConnection } from '../wire/index.ts';
 import { compileRoutes, type Routes } from './rules/routes.ts';
 import type { ReplicaSpec } from './spec.ts';
 
-/** compileRoutes, knowing the tables that are there already. */
-export async function compileForTarget(spec: ReplicaSpec, source: string, relations: readonly Relation[], target: PgConnection): Promise<Routes> {
-  const shapes = await readShapes(target, spec.name, source);
+/** compileRoutes, knowing the tables that are there already. `shapes`: in which rows came last, if not those that the target remembers. */
+export async function compileForTarget(
+  spec: ReplicaSpec, source: string, relations: readonly Relation[], target: PgConnection, shapes?: Awaited<ReturnType<typeof readShapes>>,
+): Promise<Routes> {
+  shapes ??= await readShapes(target, spec.name, source);
   const routes = await compileRoutes(spec, source, relations, { shapes });
   if (!spec.rules.some((rule) => rule.row)) return routes;
   const patterns = routes.targets.map((table) => parseTablePattern(`${quoteIdent(table.schema)}.${quoteIdent(table.name)}`) as TablePattern);

@@ -43,6 +43,12 @@ export function withMark(comment: string | null, project: string, slot: string, 
   return [(comment ?? '').replace(form, '').trim(), `Millrace: project ${project}, slot ${slot}${tables}`].filter((line) => line !== '').join('\n');
 }
 
+/** The project and the slot that a comment names. */
+export function readMark(comment: string): { project: string; slot: string } | undefined {
+  const [, project, slot] = form.exec(comment) ?? [];
+  return project === undefined || slot === undefined ? undefined : { project, slot };
+}
+
 export function readSince(comment: string | null): Map<string, Lsn> {
   const [, , , tables] = form.exec(comment ?? '') ?? [];
   return new Map(Object.entries(JSON.parse(tables ?? '{}') as Record<string, string>).map(([table, at]) => [table, parseLsn(at)]));
@@ -56,9 +62,9 @@ export async function readMarks(control: PgConnection, names: SourceNames): Prom
      from pg_catalog.pg_publication p join pg_catalog.pg_description d on d.objoid = p.oid and d.classoid = 'pg_catalog.pg_publication'::regclass`,
   );
   return rows.flatMap(({ name, comment, slots }) => {
-    const [, project, slot] = form.exec(comment) ?? [];
-    if (project === undefined || slot === undefined || !(JSON.parse(slots) as string[]).includes(slot)) return [];
-    return slot === names.slot || (names.managesPublication && name === names.publication) ? [{ publication: name, slot, project }] : [];
+    const mark = readMark(comment);
+    if (!mark || !(JSON.parse(slots) as string[]).includes(mark.slot)) return [];
+    return mark.slot === names.slot || (names.managesPublication && name === names.publication) ? [{ publication: name, ...mark }] : [];
   });
 }
 

@@ -2,7 +2,7 @@
 import { assert, type Clock, type Logger, MillraceError, type TokenBucket } from '../../../base/index.ts';
 import type { RelationMessage } from '../../../codec/index.ts';
 import {
-  asLsn, baseType, formatLsn, type Lsn, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, type SourceIdentity, tableAddress,
+  asLsn, baseType, formatLsn, type Lsn, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, tableAddress,
   type TableName, type TablePattern,
 } from '../../../data/index.ts';
 import type { RunSink, Source, SourceState } from '../../../flow/index.ts';
@@ -12,6 +12,7 @@ import { selectTables } from '../select.ts';
 import { TypeCatalog } from '../types.ts';
 import { walEndSql } from '../wal-end.ts';
 import type { SpillOptions } from './in-progress.ts';
+import { identifySystem } from './adoption.ts';
 import { asOwner, type ProjectIds, readMarks, type SourceNames } from './owner.ts';
 import { createSlot, describeSlotError, dropSlot, ensurePublication, readSlot } from './slot.ts';
 import { PostgresSnapshot } from './snapshot.ts';
@@ -292,9 +293,7 @@ export class PostgresSource implements Source {
     });
     this.#starting = replication;
     try {
-      const [system] = await replication.query('IDENTIFY_SYSTEM');
-      const row = system?.rows[0];
-      const identity: SourceIdentity = { systemId: row?.[0]?.toString() ?? '', timeline: Number(row?.[1]?.toString() ?? 0) };
+      const identity = await identifySystem(replication);
       const branches = await readBranches(replication, identity.timeline);
       for (;;) {
         const slot = await readSlot(control, name);
