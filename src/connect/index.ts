@@ -1,6 +1,6 @@
 // connect: one folder per system, each with its source, its sink and what planning and doctoring need to know of it.
 export { readTargetTable, type ActualTable } from './postgres/target/actual-table.ts';
-export { tryTarget } from './postgres/target/apply.ts';
+export { refusals, tryTarget } from './postgres/target/apply.ts';
 export { planTarget, type TargetPlan } from './postgres/target/plan.ts';
 export type { DdlStatement } from './postgres/target/statement.ts';
 export type { Finding } from './postgres/doctor/finding.ts';

@@ -2,14 +2,20 @@
 import type { MillraceError } from '../base/index.ts';
 import { type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
 import type { LoadedTable, TableStop } from '../flow/index.ts';
-import { problemError } from './rules/problem.ts';
+import { problemError, type RuleProblem } from './rules/problem.ts';
 import type { Routes } from './rules/routes.ts';
 import type { TableStates } from './table-states.ts';
+
+/** A table of the target, by its address, that cannot be written. */
+export interface TableRefusal {
+  readonly table: string;
+  readonly error: MillraceError;
+}
 
 /** What became of the target. Tables are named by their addresses there. */
 export interface Prepared {
   /** One that cannot be written; nothing was changed then. */
-  readonly refused?: { readonly table: string; readonly error: MillraceError };
+  readonly refused?: TableRefusal;
   readonly changes: readonly { readonly table: string; readonly what: string }[];
   /** Marked to be read again: their rows do not show what became of them at the source. */
   readonly readAgain: readonly string[];
@@ -21,7 +27,9 @@ export interface FittingOptions {
   readonly states: TableStates;
   /** Up to here the source's tables had the shapes that the routes began with, or older ones. */
   readonly shapesFrom: Position;
+  compile(relations: readonly Relation[]): Promise<Routes>;
   prepare(routes: Routes): Promise<Prepared>;
+  refusals(routes: Routes): Promise<readonly TableRefusal[]>;
   /** Marks tables of the source to be read again. */
   forget(tables: readonly string[]): Promise<void>;
   keepStop(table: string, stop: TableStop): Promise<void>;
@@ -33,13 +41,13 @@ export const shapeKey = (relation: Relation): string => `${relation.oid} ${relat
 export class Fitting {
   readonly #options: FittingOptions;
   readonly #routes: Routes;
-  /** Tables that have been loaded once. Of the others nothing would be lost by giving up, so that a slip in a new rule shows at once. */
-  readonly #loaded: Set<string>;
+  /** Before anything was loaded, nothing would be lost by giving up: a slip in a rule shows at once. Later a table stops alone. */
+  #mayStop: boolean;
 
   constructor(options: FittingOptions, routes: Routes, records: readonly LoadedTable[]) {
     this.#options = options;
     this.#routes = routes;
-    this.#loaded = new Set(records.map((record) => record.source));
+    this.#mayStop = records.some((record) => record.done || record.rows > 0);
     options.states.begin();
     for (const { source, stopped } of records) {
       if (stopped?.waits !== 'resync') continue;
@@ -48,9 +56,9 @@ export class Fitting {
     }
   }
 
-  /** Everything is loaded. */
-  streams(): void {
-    for (const relation of this.#routes.relations) this.#loaded.add(tableAddress(relation));
+  /** Everything fitted when it began. */
+  began(): void {
+    this.#mayStop = true;
   }
 
   /**
@@ -101,15 +109,13 @@ export class Fitting {
     return [...readAgain];
   }
 
-  /** Returns the tables that must be read again. Throws what concerns a table that has never been loaded, or no table at all, or may pass. */
+  /** Returns the tables that must be read again. Throws what concerns no table of this part, or may pass. */
   async fit(): Promise<string[]> {
     const routes = this.#routes;
     for (;;) {
       const [problem] = routes.problems;
       if (problem) {
-        const waits = problem.code === 'SCHEMA_CHANGED' ? 'resync' : 'fit';
-        const next = waits === 'resync' ? `millrace resync ${this.#options.replica}.${problem.table}` : problem.hint;
-        await this.#stop([problem.table], problemError(problem), { reason: `${problem.message} [${problem.code}]`, next, waits });
+        await this.#stop([problem.table], problemError(problem), this.#stopFor(problem));
         continue;
       }
       const { refused, changes, readAgain } = await this.#options.prepare(routes);
@@ -120,18 +126,51 @@ export class Fitting {
       }
       const { table, error } = refused;
       const sources = routes.sourcesOf(table);
-      const again = `millrace resync ${this.#options.replica}.${sources[0]}`;
-      // That a statement failed says nothing about when it will not.
-      const stop: Pick<TableStop, 'next' | 'waits'> = error.code === 'TARGET_MISMATCH' ? { next: error.hint, waits: 'fit' }
-        : error.code === 'PRIVILEGE_MISSING' ? { next: `${error.hint}; then ${again}`, waits: 'start' }
-        : { next: `let the statement succeed at the target: ${error.where ?? ''}; then ${again}`, waits: 'start' };
-      await this.#stop(sources, error, { reason: `${error.message} [${error.code}]`, ...stop });
+      await this.#stop(sources, error, this.#stopAt(error, sources[0]));
     }
   }
 
-  /** Stops tables that cannot go on. Throws the error if one of them is none of this part's, or has never been loaded. */
+  /** Whether a stopped table would go on in a new attempt. What has taken the place of the reason for which another one was stopped is told. */
+  async fitsAgain(): Promise<boolean> {
+    const { states, compile, refusals, keepStop } = this.#options;
+    const { waiting } = states;
+    if (waiting.length === 0) return false;
+    const trial = await compile(this.#routes.relations);
+    const refused = new Map((await refusals(trial)).flatMap(({ table, error }) => trial.sourcesOf(table).map((source) => [source, this.#stopAt(error, source)])));
+    let fits = false;
+    for (const table of waiting) {
+      const problem = trial.problems.find((one) => one.table === table);
+      const stop = problem ? this.#stopFor(problem) : refused.get(table);
+      if (!stop) fits = true;
+      else if (stop.reason !== states.all.get(table)?.stop?.reason) {
+        await keepStop(table, stop);
+        states.stopped(table, stop);
+      }
+    }
+    return fits;
+  }
+
+  #stopFor(problem: RuleProblem): TableStop {
+    const waits = problem.code === 'SCHEMA_CHANGED' ? 'resync' : 'fit';
+    const next = waits === 'resync' ? `millrace resync ${this.#options.replica}.${problem.table}` : problem.hint;
+    return { reason: `${problem.message} [${problem.code}]`, next, waits };
+  }
+
+  /** @param table That at the source. */
+  #stopAt(error: MillraceError, table: string | undefined): TableStop {
+    const reason = `${error.message} [${error.code}]`;
+    const again = `millrace resync ${this.#options.replica}.${table}`;
+    const { hint } = error;
+    if (error.code === 'TARGET_MISMATCH') return { reason, ...(hint === undefined ? {} : { next: hint }), waits: 'fit' };
+    // That a statement failed says nothing about when it will not.
+    if (error.code === 'PRIVILEGE_MISSING') return { reason, next: `${hint}; then ${again}`, waits: 'start' };
+    return { reason, next: `let the statement succeed at the target: ${error.where ?? ''}; then ${again}`, waits: 'start' };
+  }
+
+  /** Stops tables that cannot go on. Throws the error if one of them is none of this part's. */
   async #stop(tables: readonly string[], error: MillraceError, stop: TableStop): Promise<void> {
-    if (tables.length === 0 || !tables.every((table) => this.#loaded.has(table))) throw error;
+    const known = new Set(this.#routes.relations.map(tableAddress));
+    if (!this.#mayStop || tables.length === 0 || !tables.every((table) => known.has(table))) throw error;
     for (const table of tables) {
       // First it is noted that the table must be read again; then its changes may be passed over.
       await this.#options.keepStop(table, stop);

@@ -5,7 +5,7 @@ import { asPosition, type Position, type Relation, type Run, tableAddress } from
 import type { Committed, ConsumerPosition, FeedMembership, Piece, SourceState, TableStep, TableStop } from '../flow/index.ts';
 import { checkGap, checkIdentity } from './checks.ts';
 import { RowNotSent } from './chunks.ts';
-import { Fitting, type Prepared, shapeKey } from './fitting.ts';
+import { Fitting, type Prepared, shapeKey, type TableRefusal } from './fitting.ts';
 import { type Gathered, Gatherer } from './gather.ts';
 import { Loader, type LoaderOptions } from './loader.ts';
 import type { PartProgress } from './progress.ts';
@@ -17,7 +17,7 @@ export interface PartOptions extends Omit<LoaderOptions, 'fit'> {
   compile(relations: readonly Relation[]): Promise<Routes>;
   /** Brings the target's tables into the wanted shape, or says which one it cannot. */
   prepare(routes: Routes): Promise<Prepared>;
-  refusals(routes: Routes): Promise<readonly string[]>;
+  refusals(routes: Routes): Promise<readonly TableRefusal[]>;
   /** Marks tables to be read again. */
   forget(tables: readonly string[]): Promise<void>;
   /** Ends this attempt, so that the next one begins. */
@@ -111,11 +111,12 @@ export class Part {
 
   /** Lets the target follow before anything is written. Tables that were stopped and fit again are read again. */
   async #fitAtStart(routes: Routes): Promise<void> {
-    const { target, replica, prepare, forget } = this.#options;
+    const { target } = this.#options;
     const records = await target.tables(this.source);
     const keepStop = (table: string, stop: TableStop): Promise<void> => target.stopTable(this.source, table, stop);
-    this.#fitting = new Fitting({ replica, source: this.source, states: this.states, shapesFrom: this.#shapesFrom as Position, prepare, forget, keepStop }, routes, records);
+    this.#fitting = new Fitting({ ...this.#options, source: this.source, states: this.states, shapesFrom: this.#shapesFrom as Position, keepStop }, routes, records);
     await this.#fitting.fit();
+    this.#fitting.began();
     const ended = records.filter((record) => record.stopped && !this.states.all.get(record.source)?.stop).map((record) => record.source);
     if (ended.length === 0) return;
     await this.#options.forget([...new Set(ended)]);
@@ -133,14 +134,7 @@ export class Part {
 
   /** Whether a stopped table would go on in a new attempt. */
   async fitsAgain(): Promise<boolean> {
-    const { routes } = this;
-    const waiting = this.states.waiting;
-    if (!routes || waiting.length === 0) return false;
-    const trial = await this.#options.compile(routes.relations);
-    const compiled = waiting.filter((table) => !trial.problems.some((problem) => problem.table === table));
-    if (compiled.length === 0) return false;
-    const refused = new Set((await this.#options.refusals(trial)).flatMap((target) => trial.sourcesOf(target)));
-    return compiled.some((table) => !refused.has(table));
+    return (await this.#fitting?.fitsAgain()) ?? false;
   }
 
   tryAgain(): void {
@@ -210,7 +204,6 @@ export class Part {
       await this.#load(missing, known, loader, signal);
     }
     if (signal.aborted) return undefined;
-    this.#shapes.streams();
     await this.#follow(routes, tables, signal);
     return undefined;
   }
@@ -243,7 +236,6 @@ export class Part {
     const either = AbortSignal.any([signal, stop.signal]);
     this.#keepFrom = known;
     tables.join(missing);
-    this.#shapes.streams();
     try {
       const loading = feed.source.snapshot(missing, either).then(async (snapshot) => {
         this.#keepFrom = snapshot.position;

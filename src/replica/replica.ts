@@ -2,7 +2,7 @@
 import { asMillraceError, Backoff, type Clock, type Logger, type Metrics, MillraceError, type Random } from '../base/index.ts';
 import { type Position, type Relation, tableAddress } from '../data/index.ts';
 import type { Committed, Feed } from '../flow/index.ts';
-import type { Prepared } from './fitting.ts';
+import type { Prepared, TableRefusal } from './fitting.ts';
 import { LetterCount } from './letter-count.ts';
 import type { SnapshotLimits } from './loader.ts';
 import { Part } from './part.ts';
@@ -33,8 +33,8 @@ export interface ReplicaOptions {
   compile(source: string, relations: readonly Relation[]): Promise<Routes>;
   /** Forgets positions and loads of tables (addresses at the source), or everything of a source when none is named. */
   forget(part: string, tables: readonly string[]): Promise<void>;
-  /** Target tables of the routes (addresses) that rows cannot be written to as things are. */
-  refusals(routes: Routes): Promise<readonly string[]>;
+  /** Target tables of the routes that rows cannot be written to as things are. */
+  refusals(routes: Routes): Promise<readonly TableRefusal[]>;
   /** Open dead letters, for status. */
   countLetters(): Promise<number>;
 }

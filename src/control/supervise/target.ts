@@ -1,6 +1,6 @@
 // The target of a replica: the PostgreSQL sink, and the shape of its tables.
 import { type Logger, MillraceError, systemClock } from '../../base/index.ts';
-import { countLetters, type DdlStatement, forgetLoads, keepShape, planTarget, PostgresSink, tryTarget } from '../../connect/index.ts';
+import { countLetters, type DdlStatement, forgetLoads, keepShape, planTarget, PostgresSink, refusals, tryTarget } from '../../connect/index.ts';
 import { type Relation, type SourceIdentity, tableAddress } from '../../data/index.ts';
 import { compileForTarget, type Prepared, type ReplicaOptions, type ReplicaSpec, type Routes } from '../../replica/index.ts';
 import { parsePgUrl, type PgConnection, withConnection } from '../../wire/index.ts';
@@ -38,10 +38,7 @@ export function replicaTargets(
       prepare: (routes, own) => withConnection(spec.url, (connection) => prepare(connection, spec, routes, own, logger, ddl)),
     }),
     forget: (part, tables) => withConnection(spec.url, (connection) => forgetLoads(connection, spec.name, part, tables)),
-    refusals: (routes) => withConnection(spec.url, async (connection) => {
-      const { problems } = await planTarget(connection, routes.targets);
-      return problems.flatMap(({ level, table }) => (level === 'error' ? [table] : []));
-    }),
+    refusals: (routes) => withConnection(spec.url, async (connection) => refusals(await planTarget(connection, routes.targets))),
     countLetters: () => withConnection(spec.url, (connection) => countLetters(connection, spec.name)),
     compile: (source, relations) => withConnection(spec.url, (connection) => compileForTarget(spec, source, relations, connection)),
   };
@@ -62,7 +59,8 @@ async function prepare(connection: PgConnection, spec: ReplicaSpec, routes: read
   const again = readAgain.flatMap((table) => own.sourcesOf(table));
   // Before the new shape is remembered: after a crash in between nothing would tell that the rows are not what they should be.
   if (again.length > 0) await forgetLoads(connection, spec.name, own.source, again);
-  for (const { relation, target } of own.takeShapes()) await keepShape(connection, spec.name, own.source, tableAddress(relation), target);
+  const made = new Set(plan.ddl.filter((statement) => isOfTable(statement) && statement.makesIn !== undefined).map(({ table }) => table));
+  for (const { relation, target } of own.takeShapes()) await keepShape(connection, spec.name, own.source, tableAddress(relation), target, made.has(tableAddress(target)));
   const changes = [
     ...plan.ddl.filter((statement) => isOwn(statement) && statement.makesIn === undefined).map(({ table, why, sql }) => ({ table: table ?? '', what: `${why}: ${sql}` })),
     ...plan.notes.filter(isOwn),

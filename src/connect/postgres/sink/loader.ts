@@ -12,6 +12,7 @@ import { noteChunk, noteDone } from './load-notes.ts';
 import { deferReferences, emptyTable, unreferenced } from './references.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import type { Session } from './session.ts';
+import { neverFilled } from './table-shapes.ts';
 
 /** Rows are sent in pieces of about this size; after each one the server's answer is awaited, which bounds the memory of both sides. */
 const pieceBytes = 4 << 20;
@@ -97,12 +98,12 @@ export async function commitFenced(session: Session, fence: Fence, what: string)
 /** Whether the table is empty now, so that rows can be COPYed straight into it. */
 export async function makeRoom(session: Session, consumer: string, user: string, { part, from, target }: Pick<Load, 'part' | 'from' | 'target'>): Promise<boolean> {
   const { connection } = session;
-  const recorded = await connection.rows<{ source: string; source_table: string; filled: string }>(
-    `select source, source_table, (state = 'done' or snapshot_position is not null)::text as filled from millrace.tables where consumer = $1 and target_table = $2`, [consumer, tableAddress(target)],
+  const recorded = await connection.rows<{ source: string; source_table: string; filled: string; made: string }>(
+    `select source, source_table, (state = 'done' or snapshot_position is not null)::text as filled, ${neverFilled}::text as made from millrace.tables where consumer = $1 and target_table = $2`, [consumer, tableAddress(target)],
   );
   const isOurs = (row: { source: string; source_table: string }): boolean => row.source === part && row.source_table === tableAddress(from);
   const shared = recorded.some((row) => !isOurs(row) && row.filled === 'true');
-  if (recorded.some(isOurs) && !shared) await emptyTable(session, consumer, user, target);
+  if (recorded.some((row) => isOurs(row) && row.made !== 'true') && !shared) await emptyTable(session, consumer, user, target);
   const [row] = await connection.rows<{ filled: string }>(`select exists (select from ${quoteTable(target)})::text as filled`);
   if (row?.filled !== 'true') return true;
   if (shared) return false;

@@ -18,12 +18,16 @@ export async function readShapes(connection: PgConnection, consumer: string, par
   return shapes;
 }
 
-/** Remembers the shape of a table that has been loaded. */
-export async function keepShape(connection: PgConnection, consumer: string, part: string, source: string, target: TargetTable): Promise<void> {
-  await connection.rows(
-    'update millrace.tables set shape = $5::jsonb where consumer = $1 and source = $2 and source_table = $3 and target_table = $4',
-    [consumer, part, source, tableAddress(target), JSON.stringify(shapeOf(target))],
-  );
+/** What tells a record of millrace.tables whose target table was made for it, and never written since. */
+export const neverFilled = "(state = 'copying' and source_oid is null and rows is null)";
+
+/** Remembers the shape of a table that has been loaded; of one that was made just now too, so that it can follow before it is. */
+export async function keepShape(connection: PgConnection, consumer: string, part: string, source: string, target: TargetTable, made: boolean): Promise<void> {
+  const params = [consumer, part, source, tableAddress(target), JSON.stringify(shapeOf(target))];
+  if (made) {
+    await connection.rows(`insert into millrace.tables (consumer, source, source_table, target_table, state, shape) values ($1, $2, $3, $4, 'copying', $5::jsonb)
+      on conflict (consumer, source, source_table, target_table) do update set shape = excluded.shape`, params);
+  } else await connection.rows('update millrace.tables set shape = $5::jsonb where consumer = $1 and source = $2 and source_table = $3 and target_table = $4', params);
 }
 
 /** Marks a table as stopped: its changes are passed over from now on, so that it must be read again. */

@@ -27,8 +27,8 @@ export async function applyTarget(connection: PgConnection, plan: TargetPlan, lo
  * concerns no table.
  */
 export async function tryTarget(connection: PgConnection, plan: TargetPlan, logger: Logger = silentLogger): Promise<TableRefusal | undefined> {
-  const [problem] = plan.problems.filter((one) => one.level === 'error');
-  if (problem) return { table: problem.table, error: mismatch(plan) };
+  const [refused] = refusals(plan);
+  if (refused) return refused;
   if (plan.ddl.length === 0) return undefined;
   let running: DdlStatement | undefined;
   await connection.query('begin');
@@ -44,10 +44,13 @@ export async function tryTarget(connection: PgConnection, plan: TargetPlan, logg
   }
 }
 
-/** TARGET_MISMATCH with every error that the plan has for the first table which has one; the first error's hint is the next step. */
-function mismatch(plan: TargetPlan): MillraceError {
-  const all = plan.problems.filter((problem) => problem.level === 'error');
-  const [first, ...others] = all.filter((problem) => problem.table === all[0]?.table) as [TargetProblem, ...TargetProblem[]];
+/** The tables that the plan has errors for: TARGET_MISMATCH with all of a table; the first error's hint is the next step. */
+export function refusals(plan: TargetPlan): TableRefusal[] {
+  const tables = Map.groupBy(plan.problems.filter((problem) => problem.level === 'error'), (problem) => problem.table);
+  return [...tables].map(([table, problems]) => ({ table, error: mismatch(problems as [TargetProblem, ...TargetProblem[]]) }));
+}
+
+function mismatch([first, ...others]: readonly [TargetProblem, ...TargetProblem[]]): MillraceError {
   return new MillraceError('TARGET_MISMATCH', first.message, {
     where: first.column === undefined ? first.table : `${first.table}, column ${first.column}`,
     hint: first.hint,

@@ -20,12 +20,17 @@ export interface Retyped {
   readonly readAgain: boolean;
 }
 
-/** What to do when the type of a column has changed at the source; 'refused' when values might be lost; undefined when it has not changed. */
-export function retype(wanted: TargetColumn, there: ActualColumn, frozen: boolean): Retyped | 'refused' | undefined {
+/**
+ * What to do when the type of a column has changed at the source; 'refused' when values might be lost; undefined when it has not changed.
+ * @param empty Nothing was ever written to the table.
+ */
+export function retype(wanted: TargetColumn, there: ActualColumn, frozen: boolean, empty: boolean): Retyped | 'refused' | undefined {
   const was = wanted.was?.typeText;
   const to = wanted.typeText;
-  if (was === undefined || was === to || there.typeText === to) return undefined;
+  if (was === to || there.typeText === to) return undefined;
   const name = displayIdent(wanted.name);
+  if (empty && !frozen) return { say: `column ${name} is ${to} now, it was ${there.typeText}`, alter: `type ${to} using ${ident(wanted.name)}::text::${to}`, readAgain: false };
+  if (was === undefined) return undefined;
   const readAgain = !keepsValues(was, to);
   if (!frozen && holds(to, there.typeText) && !(to === 'text' && there.typeText !== was)) {
     return { say: `column ${name} is ${to} now, it was ${there.typeText}`, alter: `type ${to}${readAgain ? ` using ${ident(wanted.name)}::${to}` : ''}`, readAgain };

@@ -3,10 +3,11 @@
 import { tableAddress } from '../../../data/index.ts';
 import type { TargetTable } from '../../../flow/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
+import { neverFilled } from '../sink/table-shapes.ts';
 import { type ActualTable, readTargetTables } from './actual-table.ts';
 import { planGrants, planSchemas } from './privileges.ts';
 import type { DdlStatement, TargetProblem } from './statement.ts';
-import { type Fit, planCreate, planExisting, type Planned } from './tables.ts';
+import { type Filled, type Fit, planCreate, planExisting, type Planned } from './tables.ts';
 import { isBuiltIn, readTargetTypes, typesWithin } from './target-types.ts';
 import { TypePlanner } from './types-plan.ts';
 
@@ -53,7 +54,7 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
   for (const table of tables) visitTable(table);
   for (const table of tables) {
     const actual = existing.get(tableAddress(table));
-    if (actual) fits.push({ table: actual, fits: await planExisting(connection, table, actual, loaded.has(tableAddress(table)), schemas.role, planned) });
+    if (actual) fits.push({ table: actual, fits: await planExisting(connection, table, actual, loaded.get(tableAddress(table)), schemas.role, planned) });
   }
   const needed = new Set(ddl.flatMap((statement) => statement.makesIn ?? []));
   return {
@@ -66,15 +67,15 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
   };
 }
 
-/** Addresses of the tables that replicas have filled. */
-async function readLoaded(connection: PgConnection): Promise<ReadonlySet<string>> {
+/** Addresses of the tables that replicas have filled, or made for themselves. */
+async function readLoaded(connection: PgConnection): Promise<ReadonlyMap<string, Filled>> {
   const [there] = await connection.rows<{ name: string | null }>(
     `select c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where n.nspname = 'millrace' and c.relname = 'tables' and has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')`,
   );
-  if (!there?.name) return new Set();
-  const rows = await connection.rows<{ address: string }>('select distinct target_table as address from millrace.tables');
-  return new Set(rows.map((row) => row.address));
+  if (!there?.name) return new Map();
+  const rows = await connection.rows<{ address: string; made: string }>(`select target_table as address, pg_catalog.bool_and(${neverFilled})::text as made from millrace.tables group by 1`);
+  return new Map(rows.map((row) => [row.address, row.made === 'true' ? 'never' : 'once']));
 }
 
 /** Several sources may fill one table: its columns are then the union of what they carry; a column that only some carry is nullable. */

@@ -42,9 +42,12 @@ export interface Planned {
   readonly readAgain: Set<string>;
 }
 
-/** Compares a table that is there: appends what it needs and the problems, returns how the columns fit. `loaded`: a replica has filled it. */
+/** Whether a replica has filled a table; `never`: it was made for that. */
+export type Filled = 'once' | 'never';
+
+/** Compares a table that is there: appends what it needs and the problems, returns how the columns fit. `loaded` undefined: no replica has to do with it. */
 export async function planExisting(
-  connection: PgConnection, table: TargetTable, actual: ActualTable, loaded: boolean, role: string, { ddl, problems, notes, readAgain }: Planned,
+  connection: PgConnection, table: TargetTable, actual: ActualTable, loaded: Filled | undefined, role: string, { ddl, problems, notes, readAgain }: Planned,
 ): Promise<Record<string, Fit>> {
   const address = tableAddress(table);
   const name = qualified(table);
@@ -75,7 +78,7 @@ export async function planExisting(
         `${address} has no column ${displayIdent(column.name)}`);
     }
   }
-  for (const column of loaded ? (table.reused ?? []) : []) {
+  for (const column of loaded === 'once' ? (table.reused ?? []) : []) {
     notes.push({ table: address, what: `the name of column ${displayIdent(column)} belongs to another column now` });
     readAgain.add(address);
   }
@@ -86,9 +89,9 @@ export async function planExisting(
   const castable = await assignable(connection, pairs);
   pairs.forEach(({ wanted, actual: there }, i) => {
     const column = ident(wanted.name);
-    const retyped = loaded ? retype(wanted, there, table.frozen ?? false) : undefined;
+    const retyped = retype(wanted, there, table.frozen ?? false, loaded === 'never');
     if (there.typeText === wanted.typeText) fits[wanted.name] = 'same';
-    else if (loaded && table.reused?.includes(wanted.name) && !holds(there.typeText, wanted.typeText)) {
+    else if (loaded === 'once' && table.reused?.includes(wanted.name) && !holds(there.typeText, wanted.typeText)) {
       problem('error', `column ${displayIdent(wanted.name)} of ${address} is ${wanted.typeText} at the source, and what the target has of an earlier column of that name is ${there.typeText}`,
         `alter table ${name} drop column ${column}`, wanted.name);
     }
