@@ -55,7 +55,8 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
       cuts = await Promise.all(sources.map(async (source) => ({ source, snapshot: await source.snapshot(tables.get(source.name) ?? [], signal) })));
       await hold(running, spec, holding, cuts.map(({ source, snapshot }) => ({ source, position: source.formatPosition(snapshot.position) })));
       await mustBeFilled(spec, target);
-      await target.query(`${textSettings}; begin isolation level repeatable read; select 1 from millrace.positions limit 1`);
+      await target.set(textSettings);
+      await target.query(`begin isolation level repeatable read; select 1 from millrace.positions limit 1`);
     } finally {
       // Not when it is held for somebody else.
       if (holding.some) await running?.release(spec.name);

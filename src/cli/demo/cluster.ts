@@ -38,7 +38,7 @@ export interface Cluster {
 }
 
 /** A port that nobody listens on right now. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -57,8 +57,8 @@ async function binaries(version: PgVersion): Promise<Binaries> {
   return (await import(pathToFileURL(entry).href)) as Binaries;
 }
 
-/** PostgreSQL refuses to run as root: then it runs as the user postgres, or nobody. */
-function serverUser(): { uid: number; gid: number } | undefined {
+/** PostgreSQL (and PgBouncer) refuse to run as root: then they run as the user postgres, or nobody. */
+export function serverUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ['postgres', 'nobody']) {
     const [uid, gid] = ['-u', '-g'].map((flag) => spawnSync('id', [flag, name], { encoding: 'utf8' }));

@@ -35,7 +35,7 @@ interface TableRow {
 }
 
 /** Settings under which values have one text form everywhere. */
-export const textSettings = `set datestyle = 'ISO'; set timezone = 'UTC'; set intervalstyle = 'postgres'; set extra_float_digits = 1; set bytea_output = 'hex'; set search_path = ''`;
+export const textSettings = { datestyle: 'ISO', timezone: 'UTC', intervalstyle: 'postgres', extra_float_digits: '1', bytea_output: 'hex', search_path: '' };
 
 /** What rows from before `alter table … add column … default` have in column `a`: the server keeps it in the catalog, partitions each their own. */
 const missingSql = `coalesce(case when a.atthasmissing then a.attmissingval::text end, (select p.attmissingval::text
@@ -74,7 +74,7 @@ where c.relkind in ('r', 'p') and c.relpersistence = 'p'
 export async function readTables(
   connection: PgConnection, patterns: readonly TablePattern[], types: TypeCatalog, sendsColumn: ColumnFilter = () => true,
 ): Promise<CatalogTable[]> {
-  await connection.query(textSettings);
+  await connection.set(textSettings);
   const [answer] = await connection.rows<{ tables: string }>(tablesSql);
   const rows = (JSON.parse(answer?.tables ?? '[]') as TableRow[]).filter(
     (row) => selects(patterns, row) && (!row.partition || patterns.some((pattern) => !pattern.glob && !pattern.exclude && pattern.matches(row))),
@@ -166,7 +166,7 @@ export class StreamRelations {
     // Types may have changed with the table (a new enum label): read them again.
     this.#types.clear();
     await this.#types.load(connection, message.columns.map((column) => column.typeOid));
-    await connection.query(textSettings);
+    await connection.set(textSettings);
     const texts = await connection.rows<{ text: string | null }>(
       'select pg_catalog.format_type(t, m) as text from unnest($1::oid[], $2::int4[]) with ordinality u(t, m, i) order by i',
       [`{${message.columns.map((c) => c.typeOid).join(',')}}`, `{${message.columns.map((c) => c.typmod).join(',')}}`],

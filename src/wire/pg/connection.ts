@@ -11,6 +11,7 @@ import { md5Answer, Scram } from './auth.ts';
 import { describePgError, PgError, readErrorFields } from './errors.ts';
 import { MessageReader } from './framing.ts';
 import { code, M, type Request, type Result, StatementRequest } from './request.ts';
+import { SessionSettings } from './session-settings.ts';
 import { type OpenSocket, openSocket } from './socket.ts';
 import { type ConnectOptions, displayTarget } from './url.ts';
 import { watch } from './watch.ts';
@@ -60,6 +61,7 @@ export class PgConnection {
   #resting: NodeJS.Timeout | undefined;
   #broken: MillraceError | undefined;
   readonly #prepared = new Set<string>();
+  readonly #settings = new SessionSettings();
 
   private constructor({ socket, receive }: OpenSocket, options: ConnectOptions) {
     this.#socket = socket;
@@ -91,6 +93,11 @@ export class PgConnection {
       await connection.#startup(settings);
     } catch (error) {
       connection.destroy();
+      if (error instanceof PgError && error.code === '08P01' && settings['replication'] !== undefined && error.message.includes('replication')) {
+        throw new MillraceError('CONNECT_FAILED', 'a connection pooler stands before the server, and passes no replication on', {
+          where: connection.where, detail: error.message, hint: 'name the server itself in the URL of the source', retriable: false,
+        });
+      }
       throw describePgError(error, connection.where);
     }
     return connection;
@@ -113,8 +120,32 @@ export class PgConnection {
     return Number.parseInt(this.parameters.get('server_version') ?? '0', 10);
   }
 
+  /**
+   * Settings that hold for what runs on this connection from now on. Behind a pooler that gives every transaction another session of the server
+   * they are set in each transaction anew, and no session keeps them.
+   */
+  async set(settings: Readonly<Record<string, string>>): Promise<void> {
+    if (this.#settings.pooled === undefined) {
+      const [row] = (await this.query('select pg_catalog.pg_backend_pid()'))[0]?.rows ?? [];
+      this.#settings.pooled = Number(row?.[0]?.toString()) !== this.pid;
+    }
+    const sql = this.#settings.add(settings);
+    if (sql !== '') await this.query(sql);
+  }
+
+  /** Whether a pooler stands before the server, so that nothing of a session outlives a transaction. Known once `set` was called. */
+  get pooled(): boolean {
+    return this.#settings.pooled === true;
+  }
+
   /** Runs SQL by the simple protocol; several statements separated by `;` give several results. */
-  query(sql: string): Promise<readonly Result[]> {
+  async query(sql: string): Promise<readonly Result[]> {
+    const { text, extra } = this.#settings.around(sql);
+    const results = await this.#query(text);
+    return extra === 0 ? results : results.slice(extra);
+  }
+
+  #query(sql: string): Promise<readonly Result[]> {
     return new Promise((resolve, reject) => {
       this.#send(new StatementRequest(resolve, reject));
       this.#frame('Q', (out) => out.cstring(sql));
@@ -134,6 +165,14 @@ export class PgConnection {
   execute(
     name: string, sql: string, params: readonly (Buffer | null)[], options: { binary: boolean; types?: readonly number[] } = { binary: true },
   ): Promise<Result> {
+    if (!this.pooled) return this.#execute(name, sql, params, options);
+    if (!this.#settings.mustBegin) return this.#execute('', sql, params, options);
+    const begun = this.query('begin');
+    const outcome = this.#execute('', sql, params, options);
+    return Promise.allSettled([begun, outcome, this.query('commit')]).then(() => outcome);
+  }
+
+  #execute(name: string, sql: string, params: readonly (Buffer | null)[], options: { binary: boolean; types?: readonly number[] }): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#send(
         new StatementRequest(

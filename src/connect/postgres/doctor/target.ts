@@ -34,6 +34,11 @@ export function diagnoseTarget(options: ConnectOptions, wanted: readonly TargetT
     checkWritable(findings, facts, database);
     checkMeta(findings, facts, role, database);
     const plan = await planTarget(connection, wanted);
+    if (connection.pooled) {
+      findings.add('note', 'pooler', 'a connection pooler stands before the target: everything is set up anew in each transaction, and a replica needs limits.readers + 3 of its sessions', {
+        detail: 'it works in transaction mode too; a URL that leads to the server itself is faster',
+      });
+    }
     checkPlan(findings, plan, wanted.length);
     checkReplicaRole(findings, facts, role, plan);
     checkRoom(findings, facts);

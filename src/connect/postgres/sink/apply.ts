@@ -145,7 +145,7 @@ export function send(session: Session, table: Table, mode: Mode, entries: readon
   const write = (rows: readonly number[], made: readonly Buffer[] | undefined) => (emit: (chunk: Buffer) => void): void =>
     made ? made.forEach(emit) : writeRows(fold, layout, rows, columns, emit);
   const scans = !layout.keyIndexed && (work.deletes.length > 0 || work.updates.size > 0);
-  if (scans) session.tell('other', 'set enable_hashjoin = on');
+  if (scans) session.tell('other', 'set local enable_hashjoin = on');
   if (work.deletes.length > 0) {
     const sent: Omit<Sent, 'promise'> = { what: 'rows', layout, entries: work.deletes };
     if (layout.key.every((i) => layout.columns[i]?.arrayable)) {
@@ -161,7 +161,7 @@ export function send(session: Session, table: Table, mode: Mode, entries: readon
     const present = columns.filter((i) => mask[(layout.columns[i] as LayoutColumn).field] === '1' || layout.key.includes(i));
     sendRows(session, table, group, present, 'update', (from, rows) => updateSql(layout, from, present, rows));
   }
-  if (scans) session.tell('other', 'set enable_hashjoin = off');
+  if (scans) session.tell('other', 'set local enable_hashjoin = off');
   if (work.upserts.length > arrayRowsMax) {
     const stage = session.stage(layout, columns.map((i) => `c${i}`), write(work.upserts, ahead?.upserts), { what: 'rows', layout, entries: work.upserts });
     const rows = [new Writer(8).i64(BigInt(work.upserts.length)).view()];

@@ -64,9 +64,10 @@ export class Session {
   static async open(options: SessionOptions): Promise<Session> {
     const connection = await PgConnection.connect(options.connect);
     connection.onSlow = (reason) => options.onSlow?.(reason);
-    const all = { ...settings, idle_in_transaction_session_timeout: `${options.idleTimeoutMs ?? 60_000}ms` };
-    await connection.query(Object.entries(all).map(([name, value]) => `set ${name} = '${value}'`).join('; '));
-    const replicaRole = await connection.query('set session_replication_role = replica').then(() => true, () => false);
+    await connection.set({ ...settings, idle_in_transaction_session_timeout: `${options.idleTimeoutMs ?? 60_000}ms` });
+    const replicaRole = await connection.query('begin; set local session_replication_role = replica; commit').then(() => true, () => false);
+    if (replicaRole) await connection.set({ session_replication_role: 'replica' });
+    else await connection.query('rollback');
     if (!replicaRole) {
       options.logger.info('foreign keys and triggers stay on in the target, so tables that have them are written row by row', {
         next: `grant set on parameter session_replication_role to ${options.connect.user}`,
@@ -131,13 +132,14 @@ export class Session {
       names[use] = { name, rolledBack: false };
       this.#newStages.add(shape);
       // ON COMMIT DELETE ROWS truncates in place, which costs less than TRUNCATE or DELETE.
-      this.tell('other', `create temp table ${name.slice('pg_temp.'.length)} (n int4, ${shape}) on commit delete rows`);
+      this.tell('other', `create temp table ${name.slice('pg_temp.'.length)} (n int4, ${shape}) on commit ${this.connection.pooled ? 'drop' : 'delete rows'}`);
     }
     this.track({ ...sent, promise: this.copy(copyInto(name, columns), write) });
     return name;
   }
 
   begin(): void {
+    if (this.connection.pooled) this.#stages.clear();
     this.#stageUses.clear();
     this.#newStages.clear();
     this.tell('begin', 'begin');

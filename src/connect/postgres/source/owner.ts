@@ -73,15 +73,21 @@ export async function readMarks(control: PgConnection, names: SourceNames): Prom
  * not marked yet is for the first who comes.
  */
 export async function asOwner<T>(control: PgConnection, names: SourceNames, ids: ProjectIds, work: () => Promise<T>): Promise<T> {
+  // Behind a pooler a lock of the session would stay with whoever gets the session next.
+  if (control.pooled) return ifNobodyElses(control, names, ids, work);
   const key = `pg_catalog.hashtextextended(${quoteLiteral(`millrace ${names.slot}`)}, 0)`;
   await control.query(`select pg_catalog.pg_advisory_lock(${key})`);
   try {
-    const foreign = (await readMarks(control, names)).find((mark) => !ids.own.has(mark.project));
-    if (foreign) throw ofAnotherProject(foreign, ids, control.where);
-    return await work();
+    return await ifNobodyElses(control, names, ids, work);
   } finally {
     if (!control.closed) await control.query(`select pg_catalog.pg_advisory_unlock(${key})`).catch(() => undefined);
   }
+}
+
+async function ifNobodyElses<T>(control: PgConnection, names: SourceNames, ids: ProjectIds, work: () => Promise<T>): Promise<T> {
+  const foreign = (await readMarks(control, names)).find((mark) => !ids.own.has(mark.project));
+  if (foreign) throw ofAnotherProject(foreign, ids, control.where);
+  return work();
 }
 
 export function ofAnotherProject({ publication, slot, project }: Mark, ids: ProjectIds, where: string): MillraceError {

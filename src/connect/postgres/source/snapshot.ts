@@ -235,8 +235,10 @@ export class PostgresSnapshot implements Snapshot {
  * With a timeout for locks: the sessions of a cut hold a table's lock together, so that one of them that comes behind a waiting ALTER TABLE or
  * TRUNCATE would wait for its own cut, for ever. It fails instead, the cut is closed, the statement passes, and the table is read again.
  */
-const enter = (connection: PgConnection, name: string): Promise<unknown> =>
-  connection.query(`${textSettings}; set idle_in_transaction_session_timeout = 0; set lock_timeout = '2s'; begin isolation level repeatable read read only; set transaction snapshot ${quoteLiteral(name)}`);
+async function enter(connection: PgConnection, name: string): Promise<void> {
+  await connection.set({ ...textSettings, idle_in_transaction_session_timeout: '0', lock_timeout: '2s' });
+  await connection.query(`begin isolation level repeatable read read only; set transaction snapshot ${quoteLiteral(name)}`);
+}
 
 /** Bytes of tables with what is stored out of line, those of partitions with their root. */
 async function readSizes(connection: PgConnection, tables: readonly CatalogTable[]): Promise<ReadonlyMap<number, number>> {

@@ -83,7 +83,7 @@ type Row = Omit<ActualTable, 'primaryKey' | 'uniques'> & { constraints: ActualCo
 
 /** The tables of the list that exist at the target. Sets the session's search_path to empty, so that type names come out qualified. */
 export async function readTargetTables(connection: PgConnection, tables: readonly TableName[]): Promise<ActualTable[]> {
-  await connection.query("set search_path = ''");
+  await connection.set({ search_path: '' });
   const wanted = JSON.stringify(tables.map(({ schema, name }) => ({ schema, name })));
   const [answer] = await connection.rows<{ tables: string }>(sql, [wanted]);
   return (JSON.parse(answer?.tables ?? '[]') as Row[]).map(({ constraints, ...table }) => ({
