@@ -73,6 +73,10 @@ export const catalogue = {
   LETTER_UNSURE: entry('The letter moves or deletes a row in such a way that rows which are not its own might change with it.', '`millrace resync` the table'),
   LETTER_UNKNOWN: entry('There is no dead letter with this number, or it is no longer open.', 'list them with `millrace dead list`'),
 
+  // Resync of single rows
+  NOT_STREAMING: entry('The replica does not stream, so nothing can be done at a point of its stream.', 'see `millrace status`; `millrace resume REPLICA` if it is paused', true),
+  RESYNC_IMPOSSIBLE: entry('Single rows of this table cannot be read again.', 'read the whole table again: `millrace resync REPLICA.TABLE`'),
+
   // Verify
   VERIFY_IMPOSSIBLE: entry('Source and target could not be compared at one point.', 'see the detail; start the replica with `millrace up` if it is behind'),
 } as const satisfies Record<string, CatalogueEntry>;

@@ -1,24 +1,32 @@
 // `millrace resync`: lets replicas read tables again.
 import { MillraceError } from '../base/index.ts';
-import { adopt, loadProject, resync, unknownName, type Project } from '../control/index.ts';
+import { adopt, loadProject, resync, resyncRows, type RowsReport, unknownName, type Project, type WhichRows } from '../control/index.ts';
 import { displayIdent, splitName } from '../data/index.ts';
-import { type CommandContext, type ExitCode, flag, printLine, type Command } from './command.ts';
+import { type Command, type CommandContext, type ExitCode, flag, printLine } from './command.ts';
 
 export const command: Command = {
   description:
     'The tables are read again from a new snapshot and replaced at the target, while everything else goes on; when nothing runs, at the next start. NAME is a replica, or a source: then every replica that takes ' +
-    'from it. Tables are named as at the source, or as at the target. With --adopt nothing is read: the replicas of a source go on with a server that has taken the place of the old one ' +
-    'while nobody wrote (a major upgrade drops the slot), from a slot that is made now; `millrace verify` then proves it.',
+    'from it. Tables are named as at the source, or as at the target. With --where or --repair only single rows are read again, by the process that runs the project, and ' +
+    'written between two commits of the stream; rows that the source does not have go away. With --adopt nothing is read: the replicas of a source go on with a server that has taken the ' +
+    'place of the old one while nobody wrote (a major upgrade drops the slot), from a slot that is made now; `millrace verify` then proves it.',
   arguments: [{ name: 'NAME[.SCHEMA.TABLE]', summary: 'a replica, a source, or one table of it', many: true }],
-  options: [{ flags: '--adopt', summary: 'go on with a server that was upgraded or restored, without reading the tables again; NAME is a source' }],
+  options: [
+    { flags: '--where <condition>', summary: 'only rows that match this SQL condition over the source table, at the source or at the target' },
+    { flags: '--repair', summary: 'only rows that differ, as `verify` finds them' },
+    { flags: '--adopt', summary: 'go on with a server that was upgraded or restored, without reading the tables again; NAME is a source' },
+  ],
   examples: [
     ['millrace resync warehouse', 'all tables of a replica'],
     ['millrace resync warehouse.public.orders', 'one table'],
     ['millrace resync warehouse.sales.orders', 'the same, when it goes there'],
+    [`millrace resync warehouse.sales.orders --where "placed_at >= '2026-01-01'"`, 'some of its rows'],
+    ['millrace resync warehouse --repair', 'what differs'],
     ['millrace resync shop --adopt', 'after a major upgrade of the source'],
   ],
   async run(context) {
     const { folder, args, stdout, env } = context;
+    const which = whichRows(context);
     const { project } = await loadProject(folder, { env });
     if (flag(context, 'adopt')) return adoptSources(project, context);
     // Replica → tables; undefined: all of them, whatever else is named.
@@ -31,6 +39,10 @@ export const command: Command = {
       }
     }
     for (const [replica, tables] of wanted) {
+      if (which) {
+        printLine(stdout, describe(replica, await resyncRows(project, replica, tables ?? [], which)));
+        continue;
+      }
       const when = await resync(project, replica, tables ?? []);
       printLine(stdout, `${replica}: ${tables ? tables.join(', ') : 'all tables'} will be read again ${when}${when === 'now' ? '; see `millrace status --watch`' : ' of `millrace up`'}`);
     }
@@ -47,6 +59,22 @@ async function adoptSources(project: Project, { args, stdout }: CommandContext):
   }
   printLine(stdout, 'start `millrace up`; then `millrace verify` proves that nothing was written in between');
   return 0;
+}
+
+function whichRows({ args, options }: CommandContext): WhichRows | undefined {
+  const { where, repair, adopt: adopts } = options;
+  if ([where, repair, adopts].filter((given) => given !== undefined).length > 1) throw new MillraceError('USAGE', '--where, --repair and --adopt exclude each other', { hint: 'give one of them' });
+  if (repair === true) return 'repair';
+  if (typeof where !== 'string') return undefined;
+  if (args.some((arg) => readAddress(arg).table === undefined)) throw new MillraceError('USAGE', '--where needs tables', { hint: 'write NAME.schema.table' });
+  return { where };
+}
+
+function describe(replica: string, { tables, shared }: RowsReport): string {
+  const lines = tables.map(({ table, target, rows }) => `${replica}: ${table}${target === table ? '' : ` → ${target}`}: ${rows} ${rows === 1 ? 'row' : 'rows'} read again`);
+  if (lines.length === 0) lines.push(`${replica}: no row to read again`);
+  for (const table of shared) lines.push(`${replica}: ${table} has rows of several source tables: what it has too much is still there; read it whole with \`millrace resync\``);
+  return lines.join('\n');
 }
 
 /** The replica of this name, or every replica that takes from the source of this name. */

@@ -35,6 +35,6 @@ function describe(report: VerifyReport): string {
       lines.push(`✗ ${table}${to}: ${verdict.differing.length} of ${rowCount(verdict.rows)} differ: ${shown}${more}`);
     }
   }
-  lines.push(report.equal ? `equal: ${rowCount(rows)}` : 'different: `millrace resync REPLICA` reads tables again; rows in the dead letters differ until they are replayed');
+  lines.push(report.equal ? `equal: ${rowCount(rows)}` : 'different: `millrace resync REPLICA --repair` reads these rows again; rows in the dead letters differ until they are replayed');
   return `${lines.join('\n')}\n`;
 }

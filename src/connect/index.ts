@@ -17,6 +17,7 @@ export { selectTables, type Selection } from './postgres/select.ts';
 export { TypeCatalog } from './postgres/types.ts';
 export { PostgresSink } from './postgres/sink/sink.ts';
 export { type AdoptedTable, adoptPart, type PartRecord, readPart } from './postgres/sink/adopt.ts';
+export { plainText } from './postgres/sink/layout.ts';
 export { millraceSchemaSql } from './postgres/sink/schema.ts';
 export { planSource } from './postgres/source/plan.ts';
 export { forgetLoads, forgetProjectId, listLoads, type Loaded, readPositions, readProjectId, recordProjectId } from './postgres/sink/bookkeeping.ts';

@@ -30,6 +30,8 @@ export const resync: typeof import('./resync.ts').resync = async (...asked) => (
 
 export const adopt: typeof import('./adopt.ts').adopt = async (...asked) => (await import('./adopt.ts')).adopt(...asked);
 
+export const resyncRows: typeof import('./resync.ts').resyncRows = async (...asked) => (await import('./resync.ts')).resyncRows(...asked);
+
 export const describeSources: typeof import('./describe.ts').describeSources = async (...asked) => (await import('./describe.ts')).describeSources(...asked);
 
 export const configurationReference = async (): Promise<string> => (await import('./project/reference.ts')).configurationReference();

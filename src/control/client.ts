@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs';
 import { request } from 'node:http';
 import { catalogue, type ErrorCode, MillraceError, systemClock } from '../base/index.ts';
 import { readRunFile, runFilePath } from './run-file.ts';
-import type { ProjectStatus, Running } from './status.ts';
+import type { ProjectStatus, RowsReport, Running, WhichRows } from './status.ts';
 
 export interface RunningClient {
   readonly pid: number;
@@ -12,6 +12,8 @@ export interface RunningClient {
   resume(replica: string): Promise<void>;
   /** Tables by the source's name ("public.orders"); all of the replica when empty. */
   resync(replica: string, tables: readonly string[]): Promise<void>;
+  /** The same of single rows; see Running.resyncRows. */
+  resyncRows(replica: string, tables: readonly string[], which: WhichRows): Promise<RowsReport>;
   /** Resolves when the replica stands at `position`; see Running.hold. */
   hold(replica: string, position: string, ms: number, source?: string): Promise<void>;
   release(replica: string): Promise<void>;
@@ -29,6 +31,7 @@ export function answerHere(folder: string, running: Running): () => void {
     pause: (replica) => running.pause(replica),
     resume: (replica) => running.resume(replica),
     resync: (replica, tables) => running.resync(replica, tables),
+    resyncRows: (replica, tables, which) => running.resyncRows(replica, tables, which),
     hold: (replica, position, ms, source) => running.hold(replica, position, ms, source),
     release: (replica) => Promise.resolve(running.release(replica)),
   });
@@ -70,20 +73,26 @@ function clientOf(pid: number, url: string): RunningClient {
       await systemClock.sleep(100);
     }
   };
-  const post = async (replica: string, verb: string, query = new URLSearchParams()): Promise<void> => {
+  const post = async (replica: string, verb: string, query = new URLSearchParams()): Promise<unknown> => {
     const search = query.size > 0 ? `?${query.toString()}` : '';
-    await call('POST', `/replicas/${encodeURIComponent(replica)}/${verb}${search}`);
+    return call('POST', `/replicas/${encodeURIComponent(replica)}/${verb}${search}`);
   };
   return {
     pid,
     status: async () => (await call('GET', '/status')) as ProjectStatus,
-    pause: (replica) => post(replica, 'pause'),
-    resume: (replica) => post(replica, 'resume'),
-    resync: (replica, tables) => post(replica, 'resync', new URLSearchParams(tables.map((table): [string, string] => ['table', table]))),
-    hold: (replica, position, ms, source) => post(replica, 'hold', new URLSearchParams({ position, ms: String(ms), ...(source === undefined ? {} : { source }) })),
-    release: (replica) => post(replica, 'release'),
+    pause: async (replica) => void (await post(replica, 'pause')),
+    resume: async (replica) => void (await post(replica, 'resume')),
+    resync: async (replica, tables) => void (await post(replica, 'resync', listed(tables))),
+    resyncRows: async (replica, tables, which) =>
+      (await post(replica, 'rows', listed(tables, which === 'repair' ? [] : [['where', which.where]]))) as RowsReport,
+    hold: async (replica, position, ms, source) =>
+      void (await post(replica, 'hold', new URLSearchParams({ position, ms: String(ms), ...(source === undefined ? {} : { source }) }))),
+    release: async (replica) => void (await post(replica, 'release')),
   };
 }
+
+const listed = (tables: readonly string[], more: [string, string][] = []): URLSearchParams =>
+  new URLSearchParams([...tables.map((table): [string, string] => ['table', table]), ...more]);
 
 /** Not fetch: a resync may take longer than its limit of five minutes, and it refuses some ports. */
 function send(method: string, url: string): Promise<{ status: number; body: unknown }> {

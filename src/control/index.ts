@@ -1,10 +1,11 @@
 // control: the project model, planning, supervision, and how other processes find a running project.
-export type { Condition, ProjectStatus, ReadingStatus, Running, RunOptions, State } from './status.ts';
+export type { Condition, ProjectStatus, ReadingStatus, RowsReport, Running, RunOptions, State, WhichRows } from './status.ts';
 export { logFolder, unknownName } from './names.ts';
 export { findRunning, requireRunning } from './client.ts';
 export { assertNotRunning, readRunFile } from './run-file.ts';
 export {
-  adopt, checkProject, configurationReference, describeSources, diagnoseProject, jsonSchema, loadProject, planProject, planRemoval, resync, run, runProject,
+  adopt, checkProject, configurationReference, describeSources, diagnoseProject, jsonSchema, loadProject, planProject, planRemoval, resync, resyncRows, run,
+  runProject,
   stoppedStatus, verify,
 } from './actions.ts';
 export type { LibraryOptions } from './library.ts';

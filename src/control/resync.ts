@@ -4,9 +4,10 @@ import { forgetLoads, listLoads } from '../connect/index.ts';
 import { nearestName } from '../data/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
 import { withConnection } from '../wire/index.ts';
-import { findRunning } from './client.ts';
+import { findRunning, requireRunning } from './client.ts';
 import { unknownName } from './names.ts';
 import type { Project } from './project/project.ts';
+import type { RowsReport, WhichRows } from './status.ts';
 import { postgresSource } from './supervise/source.ts';
 
 /**
@@ -36,6 +37,18 @@ export async function resync(project: Project, replica: string, tables: readonly
     }
   }
   return 'at the next start';
+}
+
+/**
+ * Lets the running process read single rows of a replica again, of these tables (addresses at the source or at the target), or of all. Throws
+ * TABLE_UNKNOWN, NOT_RUNNING, and what Running.resyncRows does.
+ */
+export async function resyncRows(project: Project, replica: string, tables: readonly string[], which: WhichRows): Promise<RowsReport> {
+  const spec = project.replicas.find((one) => one.name === replica);
+  if (!spec) throw unknownName('replica', replica, project.replicas.map((one) => one.name));
+  const running = requireRunning(project.folder);
+  const chosen = tables.length === 0 ? [] : await atTheSource(spec, tables);
+  return running.resyncRows(replica, [...new Set(chosen.map((one) => one.source))], which);
 }
 
 /** Tables as the replica's target remembers them, by either of their names. */

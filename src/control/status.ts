@@ -58,6 +58,15 @@ export interface ProjectStatus {
   readonly replicas: Readonly<Record<string, ReplicaStatus>>;
 }
 
+export type WhichRows = { readonly where: string } | 'repair';
+
+export interface RowsReport {
+  /** How many rows were read again: per source table and target table, those of which there were some. */
+  readonly tables: readonly { readonly table: string; readonly target: string; readonly rows: number }[];
+  /** Target tables with rows of several source tables: what they have too much stays there. */
+  readonly shared: readonly string[];
+}
+
 /** A project that runs in this process. */
 export interface Running {
   status(): ProjectStatus;
@@ -69,6 +78,12 @@ export interface Running {
   resume(replica: string): Promise<void>;
   /** Reads tables of a replica again from a new snapshot while it runs; all of them when none is named ("public.orders": the source's name). */
   resync(replica: string, tables: readonly string[]): Promise<void>;
+  /**
+   * Reads single rows again: those that match a condition over the source table, at the source or at the target, or (`repair`) those that differ.
+   * They are written between two commits of the stream, which goes on meanwhile. Resolves when they are there. Throws RESYNC_IMPOSSIBLE where rows
+   * cannot be told apart by a key of the source, NOT_STREAMING, EXPRESSION_INVALID.
+   */
+  resyncRows(replica: string, tables: readonly string[], which: WhichRows): Promise<RowsReport>;
   /**
    * Lets the replica stop exactly behind the last transaction that ends at or before `position` (the source's notation, or `now`: where it
    * stands) and keeps it there until `release` or for at most `ms`; resolves when it stands there, rejects with VERIFY_IMPOSSIBLE when it is

@@ -5,7 +5,7 @@
 import { createLogger, MillraceError, systemClock } from '../base/index.ts';
 import { type PostgresSource, type PostgresSnapshot, readPositions, textSettings } from '../connect/index.ts';
 import type { TableName } from '../data/index.ts';
-import { compareReplica, compileForTarget, type ReplicaSpec, type TableVerdict, type VerifyPart } from '../replica/index.ts';
+import { compareReplica, type CompareTables, compileForTarget, type ReplicaSpec, type TableVerdict, type VerifyPart } from '../replica/index.ts';
 import { describePgError, parsePgUrl, PgConnection } from '../wire/index.ts';
 import { findRunning, type RunningClient } from './client.ts';
 import { unknownName } from './names.ts';
@@ -17,6 +17,8 @@ export interface VerifyReport {
   readonly tables: Readonly<Record<string, TableVerdict>>;
 }
 
+type Holder = Pick<RunningClient, 'hold' | 'release'>;
+
 const holdMs = 60_000;
 
 /** Verifies the named replicas, or all. Throws VERIFY_IMPOSSIBLE, or what the servers say, when they cannot be compared. */
@@ -26,7 +28,7 @@ export async function verify(project: Project, names: readonly string[], signal:
   const chosen = names.length === 0 ? project.replicas : project.replicas.filter((replica) => names.includes(replica.name));
   const tables: Record<string, TableVerdict> = {};
   for (const spec of chosen) {
-    const verdicts = await verifyReplica(project, spec, signal);
+    const verdicts = await verifyReplica(project, spec, findRunning(project.folder), signal);
     for (const [table, verdict] of Object.entries(verdicts)) tables[chosen.length > 1 ? `${spec.name}: ${table}` : table] = verdict;
   }
   return { equal: Object.values(tables).every((table) => table.equal), tables };
@@ -37,8 +39,10 @@ interface Cut {
   readonly snapshot: PostgresSnapshot;
 }
 
-async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortSignal): Promise<Record<string, TableVerdict>> {
-  const running = findRunning(project.folder);
+/** @param running The process that runs the replica, if one does. */
+export async function verifyReplica(
+  project: Project, spec: ReplicaSpec, running: Holder | undefined, signal: AbortSignal, options: CompareTables = {},
+): Promise<Record<string, TableVerdict>> {
   const logger = createLogger('silent');
   const sources = project.sources
     .filter((source) => spec.from.some((from) => from.source === source.name))
@@ -66,7 +70,7 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
     for (const { source, snapshot } of cuts) {
       parts.push({ source: source.name, snapshot, routes: await compileForTarget(spec, source.name, snapshot.relations, target) });
     }
-    const verdicts = await compareReplica(parts, target, signal);
+    const verdicts = await compareReplica(parts, target, signal, options);
     for (const { snapshot } of cuts) for (const relation of snapshot.relations) await snapshot.mustBeWhole(relation);
     return verdicts;
   } catch (error) {
@@ -80,7 +84,7 @@ async function verifyReplica(project: Project, spec: ReplicaSpec, signal: AbortS
 
 /** Sets `holding.some` when any source of the replica is held for us. */
 async function hold(
-  running: RunningClient | undefined, spec: ReplicaSpec, holding: { some: boolean }, where: readonly { source: PostgresSource; position: string }[],
+  running: Holder | undefined, spec: ReplicaSpec, holding: { some: boolean }, where: readonly { source: PostgresSource; position: string }[],
 ): Promise<void> {
   if (!running) return;
   const outcomes = await Promise.allSettled(where.map(({ source, position }) => running.hold(spec.name, position, holdMs, source.name)));

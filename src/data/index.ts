@@ -1,6 +1,7 @@
 // data: the nouns. Relations, batches in their bytes, runs of transactions, positions, epochs, names. No I/O.
 export { batchBytes, BatchBuilder, Before, Format, NULL_FIELD, Op, opNames, UNCHANGED_FIELD, type Batch, type RowBlock } from './batch.ts';
 export { asEpoch, type Epoch } from './epoch.ts';
+export { isAmong } from './key-list.ts';
 export { keyFromText, keyOfTuple, type KeyRange, keyToText, rangeKey, rangesLeft } from './key-range.ts';
 export {
   displayIdent, nearestName, parseTablePattern, quoteIdent, quoteLiteral, quoteTable, selects, snakeCase, splitName, tableAddress,

@@ -58,15 +58,21 @@ export interface RunSink {
 /** A part of a table. Places mean something only in the snapshot that made them; ranges of keys hold in every one. */
 export type Chunk = { readonly keys: KeyRange } | { readonly place: number; readonly from: string; readonly where: string };
 
+/** Rows by the values of some fields, each as PostgreSQL's text. */
+export interface RowKeys {
+  readonly fields: readonly number[];
+  readonly keys: readonly (readonly string[])[];
+}
+
 /** Rows that committed before `position` are in it, later ones are not: a consumer loads it, then skips transactions that end at or before `position`. */
 export interface Snapshot {
   readonly position: Position;
   readonly relations: readonly Relation[];
   /**
-   * The rows of a table as batches of op `read`, about 256 kB each, all columns in the relation's order; of a chunk only, or only the first few.
+   * The rows of a table as batches of op `read`, about 256 kB each, all columns in the relation's order; of a chunk or of some keys only, or only the first few.
    * Several may be read at a time. Throws a retriable error when the table was rewritten meanwhile.
    */
-  read(relation: Relation, signal: AbortSignal, part?: Chunk | 'first'): AsyncIterable<Batch>;
+  read(relation: Relation, signal: AbortSignal, part?: Chunk | RowKeys | 'first'): AsyncIterable<Batch>;
   /** Estimated rows and bytes, for progress; rows −1 unknown. */
   estimate(relation: Relation): SnapshotSize;
   /** Cuts a table at about every `bytes` by where its rows lie. */

@@ -5,5 +5,7 @@ export type { Added, AnyRow, Mask, ReplicaSpec, TableRule } from './spec.ts';
 export type { Prepared } from './fitting.ts';
 export { compileForTarget } from './compile.ts';
 export { Replica, type ReplicaOptions } from './replica.ts';
-export { compareReplica, type TableVerdict, type VerifyPart } from './verify/verify.ts';
+export { atSource, atTarget, mendKeys } from './mend/matching.ts';
+export type { RowKey } from './verify/compare.ts';
+export { compareReplica, type CompareTables, type TableVerdict, type VerifyPart } from './verify/verify.ts';
 export type { SnapshotProgress } from './progress.ts';

@@ -5,9 +5,11 @@ import { asPosition, type Position, type Relation, type Run, tableAddress } from
 import type { Committed, ConsumerPosition, FeedMembership, Piece, SourceState, TableStep, TableStop } from '../flow/index.ts';
 import { checkGap, checkIdentity } from './checks.ts';
 import { RowNotSent } from './chunks.ts';
+import { Errands } from './errands.ts';
 import { Fitting, type Prepared, shapeKey, type TableRefusal } from './fitting.ts';
 import { type Gathered, Gatherer } from './gather.ts';
 import { Loader, type LoaderOptions } from './loader.ts';
+import { Mender } from './mend/mender.ts';
 import type { PartProgress } from './progress.ts';
 import type { Routes } from './rules/routes.ts';
 import { SourceTables } from './source-tables.ts';
@@ -54,6 +56,7 @@ export class Part {
   readonly progress: PartProgress = { applied: undefined, pendingSinceUs: 0n, phase: 'starting', rows: 0, snapshotRows: new Map(), loading: new Set(), snapshots: new Map() };
   readonly source: string;
   readonly states: TableStates;
+  readonly errands: Errands;
   routes: Routes | undefined;
   #fitting: Fitting | undefined;
   /** Up to here the source's tables had the shapes that this attempt began with, or older ones. */
@@ -74,6 +77,7 @@ export class Part {
     this.#options = options;
     this.source = options.feed.source.name;
     this.states = new TableStates(options.clock, options.logger);
+    this.errands = new Errands(options.clock, `replica "${options.replica}"`);
     this.#membership = options.feed.join(options.replica);
   }
 
@@ -144,6 +148,11 @@ export class Part {
 
   leave(): void {
     this.#membership.leave();
+  }
+
+  /** For rows of the source table `from` at the target table `to`. */
+  mender(from: string, to: string, deletes: boolean, signal: AbortSignal): Mender {
+    return new Mender({ ...this.#options, part: this, from, to, deletes }, signal);
   }
 
   /**
@@ -315,7 +324,8 @@ export class Part {
         tables.forgetSnapshots();
         this.progress.phase = tables.someJoining ? 'snapshot' : 'streaming';
       }
-      const gathered: Gathered | undefined = ahead?.gathered ?? (await this.#nextEpoch(gatherer));
+      await this.errands.do(this.progress.applied);
+      const gathered: Gathered | undefined = ahead?.gathered ?? (await this.#nextOrErrand(gatherer));
       if (!gathered) {
         if (signal.aborted || !(await this.#standStill(signal))) return;
         continue;
@@ -427,6 +437,14 @@ export class Part {
     const steps = await this.#stepsOf(gathered, routes, tables);
     this.#options.target.prepare?.(steps);
     return { gathered, steps };
+  }
+
+  /** The next epoch. Errands that come before it is there are done meanwhile. */
+  async #nextOrErrand(gatherer: Gatherer): Promise<Gathered | undefined> {
+    const next = this.#nextEpoch(gatherer);
+    next.catch(() => undefined); // it is awaited below
+    while ((await Promise.race([next.then(() => 'epoch'), this.errands.arrival()])) !== 'epoch') await this.errands.do(this.progress.applied);
+    return next;
   }
 
   /** The next epoch. While none comes, the position of an idle source is written to the target, so that the source can forget what lies before it. */

@@ -9,6 +9,7 @@ import { Part } from './part.ts';
 import type { Routes } from './rules/routes.ts';
 import type { ReplicaSpec } from './spec.ts';
 import type { ReplicaTarget } from './target.ts';
+import type { RowKey } from './verify/compare.ts';
 
 interface Connected {
   readonly target: Omit<ReplicaTarget, 'alone'>;
@@ -137,6 +138,21 @@ export class Replica {
     } finally {
       if (!wasPaused) this.resume();
     }
+  }
+
+  /** Whether other source tables go to a target table too. */
+  isShared(to: string): boolean {
+    return [...this.#parts.values()].flatMap((part) => part.routes?.sourcesOf(to) ?? []).length > 1;
+  }
+
+  /**
+   * Reads rows of a source table (its address) again for a target table, while the stream goes on; see Mender. Rows that the source does not have go
+   * away at the target, unless it is shared. Resolves with their number.
+   */
+  mend(source: string, from: string, to: string, pages: AsyncIterable<readonly RowKey[]>): Promise<number> {
+    const part = this.#parts.get(source);
+    if (!part) throw new MillraceError('NAME_UNKNOWN', `replica "${this.name}" does not take from "${source}"`);
+    return part.mender(from, to, !this.isShared(to), this.#stopping.signal).mend(pages);
   }
 
   hold(source: string, position: Position | 'now', ms: number): Promise<void> {

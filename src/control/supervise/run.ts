@@ -9,8 +9,9 @@ import { keptId } from '../ownership.ts';
 import { forgetFailures, rememberFailures } from '../failures.ts';
 import { answerHere } from '../client.ts';
 import { claimRunFile } from '../run-file.ts';
-import type { ProjectStatus, ReplicaStatus, Running, RunOptions, SourceStatus, State } from '../status.ts';
+import type { ProjectStatus, ReplicaStatus, RowsReport, Running, RunOptions, SourceStatus, State, WhichRows } from '../status.ts';
 import { replicaStatus, sourceStatus } from './observe.ts';
+import { resyncRows } from './resync-rows.ts';
 import { startCapture, type Surroundings } from './source.ts';
 import { replicaTargets } from './target.ts';
 
@@ -64,7 +65,7 @@ async function start(
   });
   for (const replica of replicas) replica.start();
   for (const capture of captures) capture.start();
-  return new RunningProject(project.folder, around, captures, replicas, release);
+  return new RunningProject(project, around, captures, replicas, release);
 }
 
 const isUp = (state: State): number => (state === 'streaming' || state === 'snapshot' ? 1 : 0);
@@ -81,7 +82,8 @@ function chooseReplicas(project: Project, only: readonly string[] | undefined): 
 
 class RunningProject implements Running {
   readonly ended: Promise<void>;
-  readonly #folder: string;
+  readonly #project: Project;
+  readonly #ending = new AbortController();
   readonly #around: Surroundings;
   readonly #captures: readonly Capture[];
   readonly #replicas: readonly Replica[];
@@ -92,12 +94,12 @@ class RunningProject implements Running {
   #fail: (error: unknown) => void = () => undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(folder: string, around: Surroundings, captures: readonly Capture[], replicas: readonly Replica[], release: () => void) {
-    this.#folder = folder;
+  constructor(project: Project, around: Surroundings, captures: readonly Capture[], replicas: readonly Replica[], release: () => void) {
+    this.#project = project;
     this.#around = around;
     this.#captures = captures;
     this.#replicas = replicas;
-    const silent = answerHere(folder, this);
+    const silent = answerHere(project.folder, this);
     this.#release = () => (silent(), release());
     this.ended = new Promise((resolve, reject) => ([this.#end, this.#fail] = [resolve, reject]));
     this.ended.catch(() => undefined);
@@ -176,6 +178,22 @@ class RunningProject implements Running {
 
   async resync(name: string, tables: readonly string[]): Promise<void> {
     const replica = this.#replica(name);
+    const { captures, wanted } = this.#chosen(replica, tables);
+    if (wanted.size > 0) await replica.resync(wanted);
+    for (const capture of captures) if (capture.condition.state === 'failed') await capture.startAgain();
+  }
+
+  resyncRows(name: string, tables: readonly string[], which: WhichRows): Promise<RowsReport> {
+    const replica = this.#replica(name);
+    const { wanted } = this.#chosen(replica, tables);
+    const { state } = replica.condition;
+    if (state !== 'streaming' && state !== 'snapshot') throw new MillraceError('NOT_STREAMING', `replica "${name}" is ${state}`);
+    return resyncRows(this.#project, replica, this, wanted, which, this.#ending.signal);
+  }
+
+  /** The sources of a replica with some of its tables, and those; none of a source stands for all. */
+  #chosen(replica: Replica, tables: readonly string[]): { captures: Capture[]; wanted: Map<string, readonly string[]> } {
+    const { name } = replica;
     const captures = this.#captures.filter((capture) => replica.part(capture.source.name) !== undefined);
     const wanted = new Map<string, readonly string[]>();
     for (const capture of captures) {
@@ -185,8 +203,7 @@ class RunningProject implements Running {
     }
     const unknown = tables.find((table) => ![...wanted.values()].flat().includes(table));
     if (unknown !== undefined) throw new MillraceError('TABLE_UNKNOWN', `replica "${name}" takes no table ${unknown}`, { hint: 'name it as at the source' });
-    if (wanted.size > 0) await replica.resync(wanted);
-    for (const capture of captures) if (capture.condition.state === 'failed') await capture.startAgain();
+    return { captures, wanted };
   }
 
   async hold(name: string, position: string, ms: number, source?: string): Promise<void> {
@@ -207,7 +224,8 @@ class RunningProject implements Running {
 
   async #stop(): Promise<void> {
     clearInterval(this.#watch);
-    rememberFailures(this.#folder, this.status());
+    this.#ending.abort();
+    rememberFailures(this.#project.folder, this.status());
     const deadline = new AbortController();
     const closing = (async () => {
       const replicas = Promise.all(this.#replicas.map((replica) => replica.stop()));

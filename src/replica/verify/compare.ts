@@ -16,12 +16,20 @@ export interface Side {
   readonly key: readonly string[];
 }
 
+/** A key whose rows differ: PostgreSQL's text of its columns, and whether the right side has it. */
+export interface RowKey {
+  readonly texts: readonly string[];
+  readonly atTarget: boolean;
+}
+
 export interface Comparison {
   readonly equal: boolean;
   /** Rows on the left side. */
   readonly rows: number;
   /** Keys whose rows differ or are on one side only, at most `keysMax`: a JSON value each, an array for keys of several columns. */
   readonly differing: readonly unknown[];
+  /** The same ones, exactly. Empty where rows have no key. */
+  readonly keys: readonly RowKey[];
   /** How many differ in all (exact up to the limit on keys, else at least). */
   readonly differences: number;
 }
@@ -43,15 +51,16 @@ export async function compare(lefts: readonly Side[], right: Side, options: Comp
     const [a, b] = [leftSums.get(bucket), rightSums.get(bucket)];
     return a?.count !== b?.count || a?.sum !== b?.sum;
   });
-  const differing: unknown[] = [];
+  const found: Difference[] = [];
   let differences = 0;
-  for (let at = 0; at < differ.length && differing.length < options.keysMax; at += bucketsAtOnce) {
+  for (let at = 0; at < differ.length && found.length < options.keysMax; at += bucketsAtOnce) {
     for (const key of await listDifferences(lefts, right, differ.slice(at, at + bucketsAtOnce), options.extraIsFine)) {
       differences += 1;
-      if (differing.length < options.keysMax) differing.push(key);
+      if (found.length < options.keysMax) found.push(key);
     }
   }
-  return { equal: differences === 0, rows, differing, differences };
+  const keys = right.key.length === 0 ? [] : found.map(({ texts, atTarget }) => ({ texts: JSON.parse(texts) as string[], atTarget }));
+  return { equal: differences === 0, rows, differing: found.map(({ key }) => JSON.parse(key) as unknown), keys, differences };
 }
 
 const rowsOf = (side: Side): string => `${side.from} where ${side.where === undefined ? 'true' : `(${side.where})`}`;
@@ -74,25 +83,35 @@ async function addUp(sides: readonly Side[]): Promise<Map<number, { count: numbe
   return sums;
 }
 
-async function listDifferences(lefts: readonly Side[], right: Side, wanted: readonly number[], extraIsFine: boolean): Promise<unknown[]> {
-  const balance = new Map<string, Map<string, number>>();
-  const count = (key: string, hash: string, by: number): void => {
-    let hashes = balance.get(key);
-    if (!hashes) balance.set(key, (hashes = new Map()));
-    hashes.set(hash, (hashes.get(hash) ?? 0) + by);
+interface Difference {
+  /** JSON. */
+  readonly key: string;
+  readonly texts: string;
+  readonly atTarget: boolean;
+}
+
+async function listDifferences(lefts: readonly Side[], right: Side, wanted: readonly number[], extraIsFine: boolean): Promise<Difference[]> {
+  const balance = new Map<string, { texts: string; atTarget: boolean; hashes: Map<string, number> }>();
+  const count = ({ key, texts, hash }: Listed, by: number): void => {
+    let known = balance.get(key);
+    if (!known) balance.set(key, (known = { texts, atTarget: false, hashes: new Map() }));
+    if (by < 0) known.atTarget = true;
+    known.hashes.set(hash, (known.hashes.get(hash) ?? 0) + by);
   };
-  const list = (side: Side): Promise<{ key: string; hash: string }[]> => {
-    const key = side.key.length === 0 ? `pg_catalog.to_jsonb(${rowText(side)})` : side.key.length === 1 ? `pg_catalog.to_jsonb(${side.key[0]})` : `pg_catalog.jsonb_build_array(${side.key.join(', ')})`;
-    return side.connection.rows(
-      `select ${key}::text as key, pg_catalog.hashtextextended(${rowText(side)}, 0) as hash from ${rowsOf(side)} and ${bucketOf(side)} in (${wanted.join(', ')})`,
-    );
-  };
-  for (const side of lefts) for (const row of await list(side)) count(row.key, row.hash, 1);
-  for (const row of await list(right)) count(row.key, row.hash, -1);
-  const differing: unknown[] = [];
-  for (const [key, hashes] of balance) {
+  for (const side of lefts) for (const row of await list(side, wanted)) count(row, 1);
+  for (const row of await list(right, wanted)) count(row, -1);
+  return [...balance].flatMap(([key, { texts, atTarget, hashes }]) => {
     const counts = [...hashes.values()];
-    if (extraIsFine ? counts.some((n) => n > 0) : counts.some((n) => n !== 0)) differing.push(JSON.parse(key));
-  }
-  return differing;
+    return (extraIsFine ? counts.some((n) => n > 0) : counts.some((n) => n !== 0)) ? [{ key, texts, atTarget }] : [];
+  });
+}
+
+type Listed = Record<'key' | 'texts' | 'hash', string>;
+
+function list(side: Side, wanted: readonly number[]): Promise<Listed[]> {
+  const key = side.key.length === 0 ? `pg_catalog.to_jsonb(${rowText(side)})` : side.key.length === 1 ? `pg_catalog.to_jsonb(${side.key[0]})` : `pg_catalog.jsonb_build_array(${side.key.join(', ')})`;
+  const texts = `pg_catalog.jsonb_build_array(${side.key.map((each) => `(${each})::text`).join(', ')})`;
+  return side.connection.rows(
+    `select ${key}::text as key, ${texts}::text as texts, pg_catalog.hashtextextended(${rowText(side)}, 0) as hash from ${rowsOf(side)} and ${bucketOf(side)} in (${wanted.join(', ')})`,
+  );
 }

@@ -10,7 +10,7 @@ import type { TableWrite, TargetTable } from '../../flow/index.ts';
 import type { CopyIn, PgConnection } from '../../wire/index.ts';
 import type { Route } from '../rules/route.ts';
 import type { Routes } from '../rules/routes.ts';
-import { compare, type Side } from './compare.ts';
+import { compare, type RowKey, type Side } from './compare.ts';
 
 /** A source's side: its rows at one cut, and where they go. `snapshot.connection` is the session that holds the cut. */
 export interface VerifyPart {
@@ -29,10 +29,17 @@ export interface TableVerdict {
   readonly target?: string;
 }
 
-const keysMax = 1000;
+export interface CompareTables {
+  /** Differing keys of a table that are listed. */
+  readonly keysMax?: number;
+  /** Leaves out the target tables that no chosen source table goes to. */
+  readonly chooses?: (source: string, table: string) => boolean;
+  /** Hears which rows differ: per source table that goes to a target table, all of that one's. */
+  readonly differs?: (source: string, route: Route, keys: readonly RowKey[]) => void;
+}
 
 /** The verdict per source table. `target` is a session in a repeatable-read transaction that stands at the same cut; it may write temporary tables. */
-export async function compareReplica(parts: readonly VerifyPart[], target: PgConnection, signal: AbortSignal): Promise<Record<string, TableVerdict>> {
+export async function compareReplica(parts: readonly VerifyPart[], target: PgConnection, signal: AbortSignal, options: CompareTables = {}): Promise<Record<string, TableVerdict>> {
   const verdicts: Record<string, TableVerdict> = {};
   const byTarget = new Map<string, { part: VerifyPart; relation: Relation; route: Route }[]>();
   for (const part of parts) {
@@ -44,7 +51,9 @@ export async function compareReplica(parts: readonly VerifyPart[], target: PgCon
     }
   }
   let stages = 0;
+  const { keysMax = 1000, chooses, differs } = options;
   for (const [address, group] of byTarget) {
+    if (chooses && !group.some(({ part, relation }) => chooses(part.source, tableAddress(relation)))) continue;
     const wanted = (group[0] as { route: Route }).route.target;
     const actual = await readTargetTable(target, wanted);
     if (!actual) throw new MillraceError('VERIFY_IMPOSSIBLE', `table ${address} does not exist in the target`, { where: target.where });
@@ -69,7 +78,8 @@ export async function compareReplica(parts: readonly VerifyPart[], target: PgCon
     };
     const extraIsFine = group.some(({ route }) => route.rule?.deletes === 'ignore');
     const result = await compare(lefts, right, { extraIsFine, keysMax });
-    for (const { part, relation } of group) {
+    for (const { part, relation, route } of group) {
+      if (!result.equal) differs?.(part.source, route, result.keys);
       const name = parts.length > 1 ? `${part.source}.${tableAddress(relation)}` : tableAddress(relation);
       const before = verdicts[name];
       verdicts[name] = {
@@ -117,13 +127,13 @@ function sourceSide(part: VerifyPart, relation: Relation, route: Route, columns:
 /** Rows of a partitioned table lie in its partitions; children by inheritance are other tables. */
 const sourceRows = (part: VerifyPart, relation: Relation): string => `${part.snapshot.isPartitioned(relation) ? '' : 'only '}${quoteTable(relation)}`;
 
-const builtIn = (typeText: string): boolean => !typeText.includes('.') && !typeText.includes('"');
+export const isBuiltIn = (typeText: string): boolean => !typeText.includes('.') && !typeText.includes('"');
 
 /** A value in the target's type, where that differs and is a built-in one, which both sides have: then equal values have equal text. */
 function cast(expression: string, name: string, wanted: TargetTable, actual: ActualTable): string {
   const from = wanted.columns.find((column) => column.name === name)?.typeText;
   const to = actual.columns.find((column) => column.name === name)?.typeText;
-  return from === undefined || to === undefined || from === to || !builtIn(to) ? expression : `${expression}::${to}`;
+  return from === undefined || to === undefined || from === to || !isBuiltIn(to) ? expression : `${expression}::${to}`;
 }
 
 async function countRows(side: Side): Promise<number> {

@@ -26,12 +26,11 @@ export interface Route {
 }
 
 const ok = (body: unknown): Answer => ({ status: 200, body });
-const done = ok({ ok: true });
 
 const get = (path: string, answer: Route['answer'], always = false): Route => ({ method: 'GET', path: [path], always, answer });
 
 /** Something that is done to one replica, which must exist. */
-const control = (verb: string, act: (asked: Asked) => Promise<void> | void): Route => ({
+const control = (verb: string, act: (asked: Asked) => unknown): Route => ({
   method: 'POST',
   path: ['replicas', '*', verb],
   async answer(asked) {
@@ -39,8 +38,7 @@ const control = (verb: string, act: (asked: Asked) => Promise<void> | void): Rou
     if (!names.includes(asked.name)) {
       throw new MillraceError('NAME_UNKNOWN', `there is no running replica "${asked.name}"`, { hint: `running replicas: ${names.join(', ') || 'none'}` });
     }
-    await act(asked);
-    return done;
+    return ok((await act(asked)) ?? { ok: true });
   },
 });
 
@@ -55,6 +53,10 @@ export const routes: readonly Route[] = [
   control('pause', ({ running, name }) => running.pause(name)),
   control('resume', ({ running, name }) => running.resume(name)),
   control('resync', ({ running, name, query }) => running.resync(name, query.getAll('table'))),
+  control('rows', ({ running, name, query }) => {
+    const where = query.get('where');
+    return running.resyncRows(name, query.getAll('table'), where === null ? 'repair' : { where });
+  }),
   control('hold', ({ running, name, query }) => running.hold(name, required(query, 'position'), milliseconds(query, 'ms'), query.get('source') ?? undefined)),
   control('release', ({ running, name }) => running.release(name)),
 ];

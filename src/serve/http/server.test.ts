@@ -23,6 +23,10 @@ const running: Running = {
     throw new MillraceError('TARGET_BUSY', 'not now', { detail: 'a lock' });
   },
   resync: async (name, tables) => void calls.push(`resync ${name} ${tables.join(' ')}`),
+  resyncRows: async (name, tables, which) => {
+    calls.push(`rows ${name} ${tables.join(' ')} ${JSON.stringify(which)}`);
+    return { tables: [{ table: 'public.orders', target: 'public.orders', rows: 3 }], shared: [] };
+  },
   hold: async (name, position, ms) => void calls.push(`hold ${name} ${position} ${ms}`),
   release: () => {
     throw new Error('a secret stack');
@@ -96,6 +100,9 @@ test('the client of control reaches every verb, and errors arrive as themselves'
     assert.deepEqual(await client.status(), status());
     await client.pause('ware house');
     await client.resync('ware house', ['public.orders', 'public."a&b"']);
+    assert.equal((await client.resyncRows('ware house', ['public.orders'], { where: "id = '&'" })).tables[0]?.rows, 3);
+    await client.resyncRows('ware house', [], 'repair');
+    assert.deepEqual(calls.splice(2), [`rows ware house public.orders {"where":"id = '&'"}`, 'rows ware house  "repair"']);
     await client.hold('ware house', '0/16B3748', 500);
     assert.deepEqual(calls, ['pause ware house', 'resync ware house public.orders public."a&b"', 'hold ware house 0/16B3748 500']);
     await assert.rejects(client.resume('ware house'), { code: 'TARGET_BUSY', message: 'not now', detail: 'a lock' });

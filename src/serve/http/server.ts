@@ -1,4 +1,4 @@
-// The HTTP server of a running project: GET /health /ready /metrics /status, and POST /replicas/NAME/pause|resume|resync|hold|release.
+// The HTTP server of a running project: GET /health /ready /metrics /status, and POST /replicas/NAME/pause|resume|resync|rows|hold|release.
 //
 // It has no login, so it listens on loopback unless `serve.http` says otherwise, and it defends itself against web pages: on loopback the
 // Host header must name this machine (a page whose name was rebound to 127.0.0.1 sends its own), there is no CORS, and a POST that a

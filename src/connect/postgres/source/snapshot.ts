@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { assert, MillraceError, type TokenBucket } from '../../../base/index.ts';
 import { CopyParser } from '../../../codec/index.ts';
 import {
-  type Batch, keyToText, keyFromText, type Lsn, quoteIdent, quoteLiteral, quoteTable, rangeKey, type Relation, tableAddress, type TablePattern,
+  type Batch, type Column, isAmong, keyToText, keyFromText, type Lsn, quoteIdent, quoteLiteral, quoteTable, rangeKey, type Relation, tableAddress, type TablePattern,
 } from '../../../data/index.ts';
-import type { Chunk, Snapshot, SnapshotSize } from '../../../flow/index.ts';
+import type { Chunk, RowKeys, Snapshot, SnapshotSize } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, PgConnection, PgError } from '../../../wire/index.ts';
 import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, textSettings } from '../catalog.ts';
 import { TypeCatalog } from '../types.ts';
@@ -86,7 +86,7 @@ export class PostgresSnapshot implements Snapshot {
     return this.#table(relation).partitioned;
   }
 
-  async *read(relation: Relation, signal: AbortSignal, part?: Chunk | 'first'): AsyncGenerator<Batch, void, undefined> {
+  async *read(relation: Relation, signal: AbortSignal, part?: Chunk | RowKeys | 'first'): AsyncGenerator<Batch, void, undefined> {
     const formats = Uint8Array.from(relation.columns, (column) => (column.type.binary ? 0 : 1));
     const reader = new CopyParser(relation, { formats });
     const columns = relation.columns.map((column, i) => `${quoteIdent(column.name)}${formats[i] === 1 ? '::text' : ''}`);
@@ -197,7 +197,8 @@ export class PostgresSnapshot implements Snapshot {
     return `${this.isPartitioned(relation) ? '' : 'only '}${quoteTable(relation)}`;
   }
 
-  #partOf(relation: Relation, part: Chunk | undefined): string {
+  #partOf(relation: Relation, part: Chunk | RowKeys | undefined): string {
+    if (part && 'fields' in part) return `${this.#from(relation)} where ${isAmong(part.fields.map((field) => relation.columns[field] as Column), part.keys)}`;
     if (part && 'place' in part) return `${part.from}${part.where === '' ? '' : ` where ${part.where}`}`;
     const key = rangeKey(relation);
     const conditions: string[] = [];
