@@ -143,3 +143,13 @@ test('rows of a shape that came and went while it was down, with no column of to
   await noLetters();
   assert.equal((await scenario.verify()).equal, true);
 });
+
+test('a column that only goes as text came and went while it was down: its rows arrive', async () => {
+  await scenario.fresh();
+  await scenario.db.query('create table t (id int primary key, v int)');
+  await scenario.caughtUp();
+  await scenario.stop();
+  await scenario.db.query(`alter table t add q tsquery[]; insert into t values (1, 1, array['a & b'::tsquery, '']); alter table t drop q; insert into t values (2, 2)`);
+  await scenario.caughtUp();
+  assert.equal((await same('t', 'id, v')).length, 2);
+});

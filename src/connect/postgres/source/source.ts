@@ -84,7 +84,8 @@ export class PostgresSource implements Source {
       this.#tables = tables;
       this.#refuseWithoutIdentity();
       this.#relations = new StreamRelations(this.#types, tables.map((table) => table.relation), (table) => selects(this.#options.appendOnly, table));
-      this.#binary = tables.every((table) => goesBinary(table.relation));
+      // Once text was needed it may be needed again, for rows of a shape that is over.
+      this.#binary &&= tables.every((table) => goesBinary(table.relation));
       const ids = await this.#options.identify((await readMarks(control, this.#options)).map((mark) => mark.project));
       // The publication first: a slot cannot decode what committed before its publication existed.
       const since = await asOwner(control, this.#options, ids, () => ensurePublication(control, tables, this.#options, ids.id));
