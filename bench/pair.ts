@@ -1,18 +1,14 @@
 // Two servers and both ways to replicate between them: PostgreSQL's own subscription, and `millrace up` as a child process. Both begin with
 // equal tables and an own slot on the same source, and both run with synchronous_commit off at the target, which is a subscription's default.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cluster, startCluster } from '../src/cli/demo/cluster.ts';
 import { readRunFile } from '../src/control/index.ts';
 import { parsePgUrl, PgConnection } from '../src/wire/index.ts';
 import { cpuOf } from './cpu.ts';
+import { build, main, newFolder, timed, writeProject } from './project.ts';
 
-const root = join(import.meta.dirname, '..');
-/** What the package ships, not the sources, whose types cost memory while they are taken off. */
-export const main = join(root, 'dist/cli/main.js');
-export const build = (): Buffer => execFileSync(process.execPath, ['scripts/build.js'], { cwd: root, stdio: 'inherit' });
 
 /** What replicates: started and stopped any number of times, it goes on where it was. */
 export interface Replicator {
@@ -61,7 +57,7 @@ export class Pair {
   private constructor(source: Cluster, target: Cluster) {
     this.#source = source;
     this.#target = target;
-    this.#folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+    this.#folder = newFolder();
   }
 
   static async start(): Promise<Pair> {
@@ -166,11 +162,7 @@ export class Pair {
   }
 
   #millrace(source: PgConnection, target: PgConnection): MillraceReplicator {
-    writeFileSync(
-      join(this.#folder, 'millrace.yaml'),
-      `millrace: 1\nsources:\n  shop:\n    postgres: ${this.#source.url(this.#name)}?sslmode=disable\n    tables: [public.*]\n` +
-        `replicas:\n  copy:\n    from: shop\n    postgres: ${this.#target.url(`${this.#name}_millrace`)}?sslmode=disable\n`,
-    );
+    writeProject(this.#folder, this.#source.url(this.#name), this.#target.url(`${this.#name}_millrace`));
     const args = (process.env['MILLRACE_BENCH_NODE'] ?? '').split(' ').filter(Boolean);
     return {
       name: 'millrace',
@@ -230,12 +222,6 @@ async function activePid(source: PgConnection, slot: string | undefined): Promis
 
 const slotActive = (source: PgConnection, slot: string | undefined): Promise<true> =>
   waitFor('the slot to be read', async () => ((await activePid(source, slot)).length > 0 ? true : undefined), 1);
-
-async function timed(work: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
-}
 
 /** What was used between two moments, a part. */
 export function cpuBetween(from: CpuUse, to: CpuUse): Record<string, number> {

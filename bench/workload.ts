@@ -12,7 +12,11 @@ const values = (id: string): string => `${id}, (${id} % 5000)::int, 'status-' ||
 
 export async function changesTable(db: PgConnection, fill = true): Promise<void> {
   await db.query(`create table changes (${columns})`);
-  if (fill) await db.query(`insert into changes select ${values('i')} from generate_series(1, ${rowsBefore}) i; analyze changes`);
+  if (fill) await fillChanges(db, rowsBefore);
+}
+
+export async function fillChanges(db: PgConnection, rows: number): Promise<void> {
+  await db.query(`insert into changes select ${values('i')} from generate_series(1, ${rows}) i; analyze changes`);
 }
 
 /** Writes the mix in transactions of the given size, by a procedure on the server, so that preparing is quick. */

@@ -1,11 +1,8 @@
 // memory: the most that `millrace up` needs while it reads a large table and then takes a large transaction, with the default limits.
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { startCluster } from '../../src/cli/demo/cluster.ts';
-import { peakRssOf } from '../cpu.ts';
-import { build, connect, main, waitFor } from '../pair.ts';
+import { connect, waitFor } from '../pair.ts';
+import { build, newFolder, timed, withMillrace, writeProject } from '../project.ts';
 import { atMost, type BenchOptions, type Report } from '../report.ts';
 
 export async function run({ quick }: BenchOptions, report: Report): Promise<void> {
@@ -13,16 +10,13 @@ export async function run({ quick }: BenchOptions, report: Report): Promise<void
   const [tableRows, transactionRows] = quick ? [300_000, 150_000] : [20_000_000, 2_000_000];
   const settings = { max_wal_size: '8GB', checkpoint_timeout: '30min', synchronous_commit: 'off' };
   const [source, target] = await Promise.all([startCluster({ settings }), startCluster({ settings })]);
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  const folder = newFolder();
   const [db, copy] = [await connect(source.url()), await connect(target.url())];
   try {
-    writeFileSync(
-      join(folder, 'millrace.yaml'),
-      `millrace: 1\nsources:\n  shop:\n    postgres: ${source.url()}?sslmode=disable\n    tables: [public.*]\nreplicas:\n  copy:\n    from: shop\n    postgres: ${target.url()}?sslmode=disable\n`,
-    );
+    writeProject(folder, source.url(), target.url());
     await db.query(`create table stock (id bigint primary key, customer int, amount numeric(12,2), at timestamptz, note text); create table large (id bigint primary key, filler text)`);
     await db.query(`insert into stock select i, i % 1000, i % 7919 / 100.0, now(), 'note of row ' || i from generate_series(1, ${tableRows}) i`);
-    await withMillrace(folder, async (peakMb) => {
+    await withMillrace(folder, async ({ peakMb }) => {
       const about = (what: string, ms: number): void => {
         report(atMost(`most memory, ${what}`, peakMb(), 'MB', 300));
         report({ figure: `time, ${what}`, value: ms / 1000, unit: 's' });
@@ -44,12 +38,6 @@ export async function run({ quick }: BenchOptions, report: Report): Promise<void
 
 const millions = (rows: number): string => `${rows / 1_000_000} M`;
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
-}
-
 /** Whether the target's table has all rows: first by its newest, which is cheap to ask for. */
 async function counted(copy: Awaited<ReturnType<typeof connect>>, table: string, rows: number): Promise<true | undefined> {
   const [there] = await copy.rows<{ there: string }>('select (to_regclass($1) is not null)::text as there', [table]);
@@ -58,18 +46,4 @@ async function counted(copy: Awaited<ReturnType<typeof connect>>, table: string,
   if (Number(newest?.n) < rows) return undefined;
   const [row] = await copy.rows<{ n: string }>(`select count(*)::text as n from ${table}`);
   return Number(row?.n) === rows ? true : undefined;
-}
-
-/** Runs `millrace up` beside the work; `peakMb` is the most memory that it had so far, in MB. */
-async function withMillrace(folder: string, work: (peakMb: () => number) => Promise<void>): Promise<void> {
-  const child = spawn(process.execPath, [main, '--project', folder, 'up'], { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, MILLRACE_LOG: 'warn' } });
-  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  try {
-    const failed = ended.then((code) => Promise.reject(new Error(`millrace up ended with ${code}`)));
-    failed.catch(() => undefined);
-    await Promise.race([work(() => peakRssOf(child.pid ?? 0) / 1e6), failed]);
-  } finally {
-    child.kill('SIGTERM');
-    await ended;
-  }
 }

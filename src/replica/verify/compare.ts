@@ -1,4 +1,4 @@
-// Compares two sets of rows in two databases by hashes: first sums per bucket, then the rows of buckets that differ.
+// Compares two sets of rows in two databases by hashes: first the sums of all, then per bucket, then the rows of buckets that differ.
 //
 // A row is its PostgreSQL text under fixed settings, hashed by hashtextextended, which gives the same number on every supported version.
 // Rows are found again by their key, or, where there is none, by themselves. Buckets are cut by the hash of the key's text, not by its
@@ -45,8 +45,10 @@ const bucketsAtOnce = 32;
 
 /** Several left sides together make up the right one. */
 export async function compare(lefts: readonly Side[], right: Side, options: CompareOptions): Promise<Comparison> {
-  const [leftSums, rightSums] = await Promise.all([addUp(lefts), addUp([right])]);
-  const rows = [...leftSums.values()].reduce((sum, bucket) => sum + bucket.count, 0);
+  const [left, all] = await Promise.all([total(lefts), total([right])]);
+  const { count: rows } = left;
+  if (rows === all.count && left.sum === all.sum) return { equal: true, rows, differing: [], keys: [], differences: 0 };
+  const [leftSums, rightSums] = await Promise.all([sumByBucket(lefts), sumByBucket([right])]);
   const differ = Array.from({ length: buckets }, (_, bucket) => bucket).filter((bucket) => {
     const [a, b] = [leftSums.get(bucket), rightSums.get(bucket)];
     return a?.count !== b?.count || a?.sum !== b?.sum;
@@ -65,14 +67,28 @@ export async function compare(lefts: readonly Side[], right: Side, options: Comp
 
 const rowsOf = (side: Side): string => `${side.from} where ${side.where === undefined ? 'true' : `(${side.where})`}`;
 const rowText = (side: Side): string => `row(${side.columns.join(', ')})::text`;
+const rowHash = (side: Side): string => `pg_catalog.hashtextextended(${rowText(side)}, 0)`;
 const keyText = (side: Side): string => (side.key.length === 0 ? rowText(side) : `row(${side.key.join(', ')})::text`);
 const bucketOf = (side: Side): string => `(pg_catalog.hashtextextended(${keyText(side)}, 1) & ${buckets - 1})`;
 
-async function addUp(sides: readonly Side[]): Promise<Map<number, { count: number; sum: bigint }>> {
-  const sums = new Map<number, { count: number; sum: bigint }>();
+interface Sum {
+  readonly count: number;
+  readonly sum: bigint;
+}
+
+async function total(sides: readonly Side[]): Promise<Sum> {
+  const sums = await Promise.all(sides.map(async (side) => {
+    const [row] = await side.connection.rows<{ n: string; sum: string }>(`select count(*) as n, coalesce(sum(${rowHash(side)}), 0) as sum from ${rowsOf(side)}`);
+    return { count: Number(row?.n), sum: BigInt(row?.sum ?? 0) };
+  }));
+  return sums.reduce((a, b) => ({ count: a.count + b.count, sum: a.sum + b.sum }));
+}
+
+async function sumByBucket(sides: readonly Side[]): Promise<Map<number, Sum>> {
+  const sums = new Map<number, Sum>();
   for (const side of sides) {
     const rows = await side.connection.rows<{ bucket: string; n: string; sum: string }>(
-      `select ${bucketOf(side)} as bucket, count(*) as n, sum(pg_catalog.hashtextextended(${rowText(side)}, 0)) as sum from ${rowsOf(side)} group by 1`,
+      `select ${bucketOf(side)} as bucket, count(*) as n, sum(${rowHash(side)}) as sum from ${rowsOf(side)} group by 1`,
     );
     for (const row of rows) {
       const bucket = Number(row.bucket);
@@ -112,6 +128,6 @@ function list(side: Side, wanted: readonly number[]): Promise<Listed[]> {
   const key = side.key.length === 0 ? `pg_catalog.to_jsonb(${rowText(side)})` : side.key.length === 1 ? `pg_catalog.to_jsonb(${side.key[0]})` : `pg_catalog.jsonb_build_array(${side.key.join(', ')})`;
   const texts = `pg_catalog.jsonb_build_array(${side.key.map((each) => `(${each})::text`).join(', ')})`;
   return side.connection.rows(
-    `select ${key}::text as key, ${texts}::text as texts, pg_catalog.hashtextextended(${rowText(side)}, 0) as hash from ${rowsOf(side)} and ${bucketOf(side)} in (${wanted.join(', ')})`,
+    `select ${key}::text as key, ${texts}::text as texts, ${rowHash(side)} as hash from ${rowsOf(side)} and ${bucketOf(side)} in (${wanted.join(', ')})`,
   );
 }
