@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { loadProject } from '../control/index.ts';
+import { urlOf } from '../control/project/testing.ts';
 import type { CommandContext } from './command.ts';
 import { command } from './init.ts';
 
@@ -27,8 +28,8 @@ test('what it writes can be loaded; the URLs stand in .env only', async () => {
     assert.equal(await run({ ...urls, tables: ['public.*', '!public.audit'], yes: true }), 0);
     const { project, warnings } = await loadProject(folder, { env: {} });
     assert.deepEqual(warnings, []);
-    assert.deepEqual([project.sources[0]?.name, project.sources[0]?.url], ['shop', urls.source]);
-    assert.deepEqual([project.replicas[0]?.name, project.replicas[0]?.url], ['ware_house', urls.target]);
+    assert.deepEqual([project.sources[0]?.name, urlOf(project.sources[0]?.url)], ['shop', urls.source]);
+    assert.deepEqual([project.replicas[0]?.name, urlOf(project.replicas[0]?.url)], ['ware_house', urls.target]);
     assert.deepEqual(project.sources[0]?.tables.map((each) => each.text), ['public.*', '!public.audit']);
     const yaml = readFileSync(join(folder, 'millrace.yaml'), 'utf8');
     assert.ok(yaml.startsWith('# yaml-language-server: $schema=https://'));

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { dropSlot, forgetProjectId, readMarks, readProjectId, readSlot } from '../connect/index.ts';
 import { quoteIdent } from '../data/index.ts';
-import { displayTarget, parsePgUrl, type PgConnection, withConnection } from '../wire/index.ts';
+import { displayTarget, parsePgUrl, type PgAddress, type PgConnection, withConnection } from '../wire/index.ts';
 import { logFolder, namesAtSource } from './names.ts';
 import { knownIds } from './ownership.ts';
 import type { Project, SourceSpec } from './project/project.ts';
@@ -55,7 +55,7 @@ async function removeFromSource(project: Project, source: SourceSpec): Promise<R
 
 const ownTables = ['positions', 'tables', 'dead_letters'] as const;
 
-async function removeFromTarget(consumer: string, url: string): Promise<Removal[]> {
+async function removeFromTarget(consumer: string, url: PgAddress): Promise<Removal[]> {
   const tables = await withConnection(url, async (connection) => {
     const there: string[] = (await readProjectId(connection, consumer)) === undefined ? [] : ['meta'];
     for (const table of ownTables) {

@@ -2,7 +2,7 @@
 import { asMillraceError } from '../base/index.ts';
 import { countLetters, listLoads, type Loaded, readPositions, walEndSql } from '../connect/index.ts';
 import { formatLsn, parseLsn } from '../data/index.ts';
-import { type PgConnection, withConnection } from '../wire/index.ts';
+import { type PgAddress, type PgConnection, withConnection } from '../wire/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
 import { readFailures } from './failures.ts';
 import { slotName } from './names.ts';
@@ -92,7 +92,7 @@ function stoppedTables(replica: ReplicaSpec, loads: readonly Loaded[]): ReplicaS
   }]] : [])));
 }
 
-async function ask<T extends object>(url: string, question: (connection: PgConnection) => Promise<T>): Promise<T | { readonly problem: string }> {
+async function ask<T extends object>(url: PgAddress, question: (connection: PgConnection) => Promise<T>): Promise<T | { readonly problem: string }> {
   try {
     return await withConnection(url, question);
   } catch (error) {

@@ -1,5 +1,6 @@
 // What a replica is asked to do: the resolved form of a `replicas.NAME` block, whichever spelling it came from.
 import type { TablePattern } from '../data/index.ts';
+import type { PgAddress } from '../wire/index.ts';
 
 /** A row as transforms see it: column name → value (values: data/values). */
 export type AnyRow = Readonly<Record<string, unknown>>;
@@ -56,7 +57,7 @@ export interface ReplicaSpec {
   /** What it takes: the source's name and the patterns within that source's tables. */
   readonly from: readonly { readonly source: string; readonly tables: readonly TablePattern[] }[];
   /** The target: a PostgreSQL URL. */
-  readonly url: string;
+  readonly url: PgAddress;
   readonly names: 'as-is' | 'snake_case';
   readonly rules: readonly TableRule[];
   readonly onBadRow: 'deadLetter' | 'stop';

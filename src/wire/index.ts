@@ -3,4 +3,5 @@ export { PgConnection, tagCount, type CopyBoth, type CopyIn } from './pg/connect
 export type { Result } from './pg/request.ts';
 export { describePgError, isTransient, PgError } from './pg/errors.ts';
 export { withConnection } from './pg/with-connection.ts';
-export { displayTarget, parsePgUrl, type ConnectOptions } from './pg/url.ts';
+export { displayTarget, parsePgUrl, type ConnectOptions, type PgAddress } from './pg/url.ts';
+export type { Secret } from './pg/secret.ts';

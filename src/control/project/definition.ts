@@ -94,6 +94,7 @@ function fillIn(value: unknown, path: Path, report: Report, env: Env, folder: st
     if (hasLiteralPassword(value)) report.warning(path, `a password stands in ${subject(path)}`, { hint: "write env('NAME') and put the value into .env or the environment" });
     for (const problem of problems) report.error(path, problem.message, { code: 'CONFIG_VARIABLE', hint: problem.hint });
     if (problems.length > 0) report.markUnknown(path);
+    if (value.includes('$')) report.noteTemplate(path, value);
     return text;
   }
   if (Array.isArray(value)) return value.map((each, i) => fillIn(each, [...path, i], report, env, folder));

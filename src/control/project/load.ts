@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { MillraceError } from '../../base/index.ts';
+import type { Around } from './address.ts';
 import type { ProjectDefinition } from './api.ts';
 import { type ReadDefinition, readDefinition, readTransforms } from './definition.ts';
 import { type Diagnostic, ProjectError, sortDiagnostics } from './diagnostic.ts';
@@ -33,8 +34,8 @@ export async function loadProject(folder: string, options: LoadOptions = {}): Pr
 /** The project that `defineProject` returned, for programs that run Millrace as a library. `folder`: where .env, transforms and .millrace/ are. */
 export async function resolveDefinition(definition: ProjectDefinition, options: LoadOptions & { readonly folder?: string } = {}): Promise<LoadedProject> {
   const root = resolve(options.folder ?? '.');
-  const env = projectEnv(root, options.env ?? process.env);
-  return settle(await resolveRead(readDefinition(definition, 'defineProject', env, root), env, root));
+  const around = aroundOf(root, options);
+  return settle(await resolveRead(readDefinition(definition, 'defineProject', around.env(), root), around));
 }
 
 /** A project as far as it could be read, its file and its problems. */
@@ -47,27 +48,30 @@ export interface ReadProject {
 /** As loadProject, but problems stay in the report, so that more can be added. A script that does not run still throws a ProjectError. */
 export async function readProject(folder: string, options: LoadOptions = {}): Promise<ReadProject> {
   const root = resolve(folder);
-  const env = projectEnv(root, options.env ?? process.env);
+  const around = aroundOf(root, options);
+  const env = around.env();
   const text = readIfThere(join(root, YAML_FILE));
   const script = join(root, SCRIPT_FILE);
   if (existsSync(script)) {
     if (text !== undefined) throw new MillraceError('CONFIG_INVALID', `both ${YAML_FILE} and ${SCRIPT_FILE} are here`, { where: root, hint: 'keep one of them' });
-    return resolveRead(readDefinition(await importDefault(script, root), SCRIPT_FILE, env, root), env, root);
+    return resolveRead(readDefinition(await importDefault(script, root), SCRIPT_FILE, env, root), around);
   }
   if (text === undefined) throw new MillraceError('CONFIG_NOT_FOUND', `there is no ${YAML_FILE} or ${SCRIPT_FILE} here`, { where: root });
-  return resolveRead({ ...readYaml(YAML_FILE, text, env, root), rules: new Map() }, env, root);
+  return resolveRead({ ...readYaml(YAML_FILE, text, env, root), rules: new Map() }, around);
 }
 
-async function resolveRead({ value, report, rules }: ReadDefinition, env: Env, folder: string): Promise<ReadProject> {
+const aroundOf = (folder: string, { env = process.env }: LoadOptions): Around => ({ folder, env: () => projectEnv(folder, env) });
+
+async function resolveRead({ value, report, rules }: ReadDefinition, around: Around): Promise<ReadProject> {
   const parsed = value === undefined ? undefined : projectSchema.safeParse(value, { reportInput: true });
   if (!parsed?.success) {
     if (parsed) reportIssues(projectSchema, parsed.error.issues, report);
     const rest = parsed && projectSchema.safeParse(withoutProblems(value, parsed.error.issues, report));
-    if (rest?.success) resolveProject(rest.data, rules, report, folder);
+    if (rest?.success) resolveProject(rest.data, rules, report, around);
     return { config: undefined, project: undefined, report };
   }
-  for (const [name, more] of await readTransforms(parsed.data.replicas, report, env, folder)) rules.set(name, [...(rules.get(name) ?? []), ...more]);
-  return { config: parsed.data, project: resolveProject(parsed.data, rules, report, folder), report };
+  for (const [name, more] of await readTransforms(parsed.data.replicas, report, around.env(), around.folder)) rules.set(name, [...(rules.get(name) ?? []), ...more]);
+  return { config: parsed.data, project: resolveProject(parsed.data, rules, report, around), report };
 }
 
 function settle({ project, report }: ReadProject): LoadedProject {

@@ -1,6 +1,7 @@
 // The resolved project: what the rest of Millrace works from, whichever spelling it came from.
 import type { TableName, TablePattern } from '../../data/index.ts';
 import type { ReplicaSpec } from '../../replica/index.ts';
+import type { PgAddress } from '../../wire/index.ts';
 
 export interface ColumnRule {
   readonly tables: TablePattern;
@@ -10,8 +11,8 @@ export interface ColumnRule {
 
 export interface SourceSpec {
   readonly name: string;
-  /** A PostgreSQL URL, variables filled in. */
-  readonly url: string;
+  /** The database; variables filled in. */
+  readonly url: PgAddress;
   readonly tables: readonly TablePattern[];
   /** Which columns of which tables leave the source; tables that no entry matches send all. */
   readonly columns: readonly ColumnRule[];

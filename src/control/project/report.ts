@@ -17,6 +17,8 @@ export class Report {
   readonly #places: Places;
   /** Values that are not known because a variable is missing: what else is said about them would mislead. */
   readonly #unknown = new Set<string>();
+  /** Values before their variables were filled in, where they have some. */
+  readonly #templates = new Map<string, string>();
 
   /** `into`: the report of the main file, which also gets what is found in this one. */
   constructor(places: Places, into?: Report) {
@@ -42,6 +44,14 @@ export class Report {
 
   isUnknown(path: Path): boolean {
     return this.#unknown.has(JSON.stringify(path));
+  }
+
+  noteTemplate(path: Path, template: string): void {
+    this.#templates.set(JSON.stringify(path), template);
+  }
+
+  templateOf(path: Path): string | undefined {
+    return this.#templates.get(JSON.stringify(path));
   }
 
   get failed(): boolean {

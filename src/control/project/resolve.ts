@@ -1,10 +1,9 @@
 // From what a file says to the project: names and patterns read, defaults filled in, references checked.
-import { MillraceError } from '../../base/index.ts';
 import { nearestName, parseTablePattern, quoteIdent, splitName, type TablePattern } from '../../data/index.ts';
 import type { Added, Mask, ReplicaSpec, TableRule } from '../../replica/index.ts';
-import { parsePgUrl } from '../../wire/index.ts';
+import { parsePgUrl, type PgAddress } from '../../wire/index.ts';
 import { slotName } from '../names.ts';
-import { subject } from './problems.ts';
+import { type Around, resolveAddress } from './address.ts';
 import type { Project, SourceSpec } from './project.ts';
 import type { Path, Report } from './report.ts';
 import { parseSize, type ProjectConfig, type RuleConfig } from './schema.ts';
@@ -19,14 +18,15 @@ export interface CodeRule {
 }
 
 /** `code`: rules by replica. Problems go to the report; the project is complete as far as they allow. */
-export function resolveProject(config: ProjectConfig, code: ReadonlyMap<string, readonly CodeRule[]>, report: Report, folder: string): Project {
-  const sources = Object.entries(config.sources).map(([name, source]) => resolveSource(name, source, report));
+export function resolveProject(config: ProjectConfig, code: ReadonlyMap<string, readonly CodeRule[]>, report: Report, around: Around): Project {
+  const { folder } = around;
+  const sources = Object.entries(config.sources).map(([name, source]) => resolveSource(name, source, report, around));
   if (sources.length === 0) report.error(['sources'], 'there is no source', { at: 'key' });
   refuseSharedSlots(sources, report);
   const names = sources.map((source) => source.name);
   const replicas = Object.entries(config.replicas).map(([name, replica]) => {
     if (names.includes(name)) report.error(['replicas', name], `"${name}" is the name of a source already`, { at: 'key', hint: 'names are unique in a project' });
-    return new ReplicaResolver(name, replica, names, report).resolve(code.get(name) ?? []);
+    return new ReplicaResolver(name, replica, names, report, around).resolve(code.get(name) ?? []);
   });
   return {
     folder, sources, replicas, bus: config.bus,
@@ -49,19 +49,19 @@ function refuseSharedSlots(sources: readonly SourceSpec[], report: Report): void
   }
 }
 
-function serverOf(url: string): string {
+function serverOf(url: PgAddress): string {
   try {
     const { host, port } = parsePgUrl(url);
     return `${host}:${port}`;
   } catch {
-    return url; // reported elsewhere
+    return ''; // reported elsewhere
   }
 }
 
-function resolveSource(name: string, source: ProjectConfig['sources'][string], report: Report): SourceSpec {
+function resolveSource(name: string, source: ProjectConfig['sources'][string], report: Report, around: Around): SourceSpec {
   const path = ['sources', name];
   checkName(name, path, 'source', report);
-  checkUrl(source.postgres, [...path, 'postgres'], report);
+  const url = resolveAddress(source.postgres, [...path, 'postgres'], report, around);
   const tables = readPatterns(source.tables, [...path, 'tables'], report);
   needsInclusion(source.tables, [...path, 'tables'], 'public.*', report);
   const columns = Object.entries(source.columns ?? {}).flatMap(([text, columns]) => {
@@ -70,7 +70,7 @@ function resolveSource(name: string, source: ProjectConfig['sources'][string], r
     return pattern ? [{ tables: pattern, columns }] : [];
   });
   return {
-    name, url: source.postgres, tables, columns, appendOnly: readPatterns(source.appendOnly ?? [], [...path, 'appendOnly'], report), place: report.placeOf(path),
+    name, url, tables, columns, appendOnly: readPatterns(source.appendOnly ?? [], [...path, 'appendOnly'], report), place: report.placeOf(path),
     ...(source.slot === undefined ? {} : { slot: source.slot }), ...(source.publication === undefined ? {} : { publication: source.publication }),
   };
 }
@@ -87,18 +87,20 @@ class ReplicaResolver {
   readonly #sources: readonly string[];
   readonly #report: Report;
   readonly #path: Path;
+  readonly #around: Around;
 
-  constructor(name: string, config: ProjectConfig['replicas'][string], sources: readonly string[], report: Report) {
+  constructor(name: string, config: ProjectConfig['replicas'][string], sources: readonly string[], report: Report, around: Around) {
     this.#name = name;
     this.#config = config;
     this.#sources = sources;
     this.#report = report;
+    this.#around = around;
     this.#path = ['replicas', name];
   }
 
   resolve(code: readonly CodeRule[]): ReplicaSpec {
     checkName(this.#name, this.#path, 'replica', this.#report);
-    checkUrl(this.#config.postgres, [...this.#path, 'postgres'], this.#report);
+    const url = resolveAddress(this.#config.postgres, [...this.#path, 'postgres'], this.#report, this.#around);
     const from = this.#from();
     const own = from.map((each) => each.source);
     const rules = Object.entries(this.#config.tables ?? {}).flatMap(([text, value]) => {
@@ -108,7 +110,7 @@ class ReplicaResolver {
       return rules.flatMap((rule, i) => this.#rule(text, rule, own, Array.isArray(value) ? [...path, i] : path, this.#report, path));
     });
     const made = code.flatMap((each) => this.#rule(each.from, each.rule, own, each.path, each.report, each.path));
-    return { name: this.#name, from, url: this.#config.postgres, names: this.#config.names, rules: [...rules, ...made], onBadRow: this.#config.onBadRow, schemaChanges: this.#config.schemaChanges };
+    return { name: this.#name, from, url, names: this.#config.names, rules: [...rules, ...made], onBadRow: this.#config.onBadRow, schemaChanges: this.#config.schemaChanges };
   }
 
   #from(): { source: string; tables: TablePattern[] }[] {
@@ -269,17 +271,6 @@ function needsInclusion(patterns: readonly string[], path: Path, example: string
 function checkName(name: string, path: Path, what: string, report: Report): void {
   if (/^[A-Za-z_][A-Za-z0-9_-]*$/.test(name)) return;
   report.error(path, `"${name}" is not a name for a ${what}`, { at: 'key', hint: 'use letters, digits, _ and -; names are parts of addresses such as shop.public.orders' });
-}
-
-function checkUrl(url: string, path: Path, report: Report): void {
-  if (report.isUnknown(path)) return;
-  try {
-    parsePgUrl(url);
-  } catch (error) {
-    // Bad escapes in a URL are URIErrors.
-    const known = error instanceof MillraceError;
-    report.error(path, `${subject(path)}: ${known ? error.message : 'not a connection URL'}`, { hint: known ? error.hint : 'write % in user names and passwords as %25' });
-  }
 }
 
 function resolveServe(serve: ProjectConfig['serve'], report: Report): Project['serve'] {

@@ -79,8 +79,23 @@ export const codeRuleSchema = z.strictObject({
 
 const ruleOrTarget = z.union([ruleShape.to.unwrap(), ruleSchema]);
 
+const database = z.union([
+  z.string(),
+  z.strictObject({
+    url: z.string().describe('The URL, without a password.'),
+    password: z.union([
+      z.string(),
+      z.strictObject({
+        file: z.string().describe('A file whose content is the password.').optional(),
+        command: z.array(z.string()).min(1, { error: 'the list is empty' }).describe('A program with its arguments; what it prints is the password, until the server refuses it.').optional(),
+      }).refine(({ file, command }) => (file === undefined) !== (command === undefined), { error: 'give either a file or a command' }),
+    ], { error: 'must be text, { file: PATH } or { command: [PROGRAM, …] }' })
+      .describe('A text (`${NAME}`), `{ file: PATH }`, or `{ command: [PROGRAM, ARGUMENT, …] }`. Read again when connections are made.').optional(),
+  }),
+], { error: 'must be a URL, or { url: URL, password: … }' });
+
 const source = z.strictObject({
-  postgres: z.string().describe('The database: a URL. Keep passwords out of the file with `${NAME}`.').meta({ examples: ['${SHOP_URL}'] }),
+  postgres: database.describe('The database: a URL, or `{ url, password }`. Keep passwords out of the file with `${NAME}`.').meta({ examples: ['${SHOP_URL}'] }),
   tables: patterns.describe('Which tables: `schema.table` with `*`, `!` in front excludes and always wins. Names with capitals or dots are quoted as in SQL.')
     .meta({ examples: [['public.*', '!public.audit']] }).default(['*.*']),
   columns: z.record(z.string(), patterns)
@@ -95,7 +110,7 @@ const replica = z.strictObject({
   from: z.union([z.string(), patterns])
     .describe('What it takes: a source, tables of one (`source.schema.table`, with `*`), or a list of those. `!` in front excludes.')
     .meta({ examples: ['shop'] }),
-  postgres: z.string().describe('The target database: a URL.').meta({ examples: ['${WAREHOUSE_URL}'] }),
+  postgres: database.describe('The target database: a URL, or `{ url, password }`.').meta({ examples: ['${WAREHOUSE_URL}'] }),
   names: z.enum(['as-is', 'snake_case']).describe('How tables and columns are called at the target: `snake_case` makes `actor_id` of `ActorId`.').default('as-is'),
   tables: z.record(z.string(), z.union([ruleOrTarget, z.array(ruleOrTarget)]))
     .describe('Table pattern → target, or a rule, or a list of those (one table to several). The source may be left out when `from` names only one. '
@@ -132,5 +147,6 @@ export const projectSchema = z.strictObject({
 export type ProjectConfig = z.output<typeof projectSchema>;
 export type ProjectInput = z.input<typeof projectSchema>;
 export type RuleConfig = z.output<typeof codeRuleSchema>;
+export type DatabaseConfig = z.output<typeof database>;
 export type SourceInput = z.input<typeof source>;
 export type ReplicaInput = z.input<typeof replica>;

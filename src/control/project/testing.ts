@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { PgAddress } from '../../wire/index.ts';
 
 /** A folder with these files while `use` runs. */
 export async function withProject<T>(files: Readonly<Record<string, string>>, use: (folder: string) => T | Promise<T>): Promise<T> {
@@ -18,6 +19,9 @@ export async function withProject<T>(files: Readonly<Record<string, string>>, us
 }
 
 export const testEnv = { SHOP_URL: 'postgres://me@localhost/shop', WAREHOUSE_URL: 'postgres://me@localhost/warehouse', SALT: 'pepper' };
+
+/** The URL of an address. */
+export const urlOf = (address: PgAddress | undefined): string | undefined => (typeof address === 'object' ? address.url : address);
 
 /** A file that uses every key. */
 export const fullYaml = `# A comment.

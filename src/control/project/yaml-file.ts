@@ -58,6 +58,7 @@ function fillIn(node: { value: string }, path: Path, report: Report, env: Env, f
   const { text, problems } = interpolate(node.value, env, folder);
   for (const problem of problems) report.error(path, problem.message, { code: 'CONFIG_VARIABLE', hint: problem.hint });
   if (problems.length > 0) report.markUnknown(path);
+  report.noteTemplate(path, node.value);
   node.value = text;
 }
 

@@ -69,4 +69,9 @@ async function mendWhere(project: Project, spec: ReplicaSpec, replica: Replica, 
 }
 
 /** Values are written in one way; names in a condition are looked up as usual; and a condition only reads. */
-const fix = (connection: PgConnection): Promise<unknown> => connection.query(`${textSettings}; reset search_path; set default_transaction_read_only = on`);
+async function fix(connection: PgConnection): Promise<void> {
+  const { search_path: _, ...values } = textSettings;
+  await connection.set({ ...values, default_transaction_read_only: 'on' });
+  // There a setting comes when its transaction has begun.
+  if (connection.pooled) await connection.set({ transaction_read_only: 'on' });
+}

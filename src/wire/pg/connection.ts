@@ -88,9 +88,20 @@ export class PgConnection {
   }
 
   static async #open(options: ConnectOptions, settings: Readonly<Record<string, string>>): Promise<PgConnection> {
+    const { password } = options;
+    if (typeof password !== 'object') return PgConnection.#openWith(options, password, settings);
+    const value = await password.read();
+    return PgConnection.#openWith(options, value, settings).catch(async (error: unknown) => {
+      const again = error instanceof MillraceError && error.code === 'AUTH_FAILED' ? await password.read(value) : value;
+      if (again === value) throw error;
+      return PgConnection.#openWith(options, again, settings);
+    });
+  }
+
+  static async #openWith(options: ConnectOptions, password: string | undefined, settings: Readonly<Record<string, string>>): Promise<PgConnection> {
     const connection = new PgConnection(await openSocket(options), options);
     try {
-      await connection.#startup(settings);
+      await connection.#startup(password, settings);
     } catch (error) {
       connection.destroy();
       if (error instanceof PgError && error.code === '08P01' && settings['replication'] !== undefined && error.message.includes('replication')) {
@@ -404,8 +415,8 @@ export class PgConnection {
     for (const request of this.#requests.splice(0)) request.fail(error);
   }
 
-  async #startup(settings: Readonly<Record<string, string>>): Promise<void> {
-    const { user, password, database } = this.options;
+  async #startup(password: string | undefined, settings: Readonly<Record<string, string>>): Promise<void> {
+    const { user, database } = this.options;
     const all = { user, database, client_encoding: 'UTF8', ...this.options.settings, ...settings };
     let scram: Scram | undefined;
     const secret = (): string => {

@@ -1,5 +1,6 @@
 // Connection URLs of PostgreSQL, as libpq reads them (the parts that a network client needs).
 import { MillraceError } from '../../base/index.ts';
+import type { Secret } from './secret.ts';
 
 export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 const sslModes: readonly string[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'];
@@ -8,7 +9,7 @@ export interface ConnectOptions {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  readonly password: string | undefined;
+  readonly password: string | Secret | undefined;
   readonly database: string;
   readonly sslMode: SslMode;
   /** File with the certificate authorities to trust. */
@@ -22,8 +23,15 @@ export interface ConnectOptions {
   readonly settings: Readonly<Record<string, string>>;
 }
 
+/** A database: a URL, and its password if that is not in it or may change. */
+export type PgAddress = string | { readonly url: string; readonly password: Secret };
+
 /** Reads postgres://user:password@host:port/database?sslmode=…; throws CONNECT_FAILED for anything else. */
-export function parsePgUrl(text: string): ConnectOptions {
+export function parsePgUrl(address: PgAddress): ConnectOptions {
+  return typeof address === 'string' ? parseUrl(address) : { ...parseUrl(address.url), password: address.password };
+}
+
+function parseUrl(text: string): Omit<ConnectOptions, 'password'> & { readonly password: string | undefined } {
   let url: URL;
   try {
     url = new URL(text);

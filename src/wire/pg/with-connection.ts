@@ -1,11 +1,11 @@
 // A connection of one's own for one piece of work.
 import { PgConnection } from './connection.ts';
 import { describePgError } from './errors.ts';
-import { parsePgUrl } from './url.ts';
+import { parsePgUrl, type PgAddress } from './url.ts';
 
 /** Connects, works, closes. The server's errors come as MillraceErrors with the place of the connection. */
-export async function withConnection<T>(url: string, work: (connection: PgConnection) => Promise<T>): Promise<T> {
-  const connection = await PgConnection.connect(parsePgUrl(url));
+export async function withConnection<T>(address: PgAddress, work: (connection: PgConnection) => Promise<T>): Promise<T> {
+  const connection = await PgConnection.connect(parsePgUrl(address));
   try {
     return await work(connection);
   } catch (error) {

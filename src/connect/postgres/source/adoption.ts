@@ -1,6 +1,6 @@
 // What is asked and changed at a server that takes the place of another one: an upgrade that took the slot, a dump that was restored.
 import { quoteIdent, quoteLiteral, quoteTable, type Relation, type SourceIdentity } from '../../../data/index.ts';
-import { parsePgUrl, PgConnection } from '../../../wire/index.ts';
+import { parsePgUrl, type PgAddress, PgConnection } from '../../../wire/index.ts';
 import { readMark, type SourceNames, withMark } from './owner.ts';
 
 /** Who a server is, by a replication connection. */
@@ -10,9 +10,9 @@ export async function identifySystem(replication: PgConnection): Promise<SourceI
   return { systemId: row?.[0]?.toString() ?? '', timeline: Number(row?.[1]?.toString() ?? 0) };
 }
 
-/** Who the server behind a URL is. */
-export async function identifyServer(url: string): Promise<SourceIdentity> {
-  const replication = await PgConnection.connect(parsePgUrl(url), { replication: 'database' });
+/** Who the server behind an address is. */
+export async function identifyServer(address: PgAddress): Promise<SourceIdentity> {
+  const replication = await PgConnection.connect(parsePgUrl(address), { replication: 'database' });
   try {
     return await identifySystem(replication);
   } finally {

@@ -6,7 +6,7 @@ import {
   type TableName, type TablePattern,
 } from '../../../data/index.ts';
 import type { RunSink, Source, SourceState } from '../../../flow/index.ts';
-import { type ConnectOptions, describePgError, displayTarget, parsePgUrl, PgConnection, PgError } from '../../../wire/index.ts';
+import { type ConnectOptions, describePgError, displayTarget, parsePgUrl, type PgAddress, PgConnection, PgError } from '../../../wire/index.ts';
 import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, StreamRelations } from '../catalog.ts';
 import { selectTables } from '../select.ts';
 import { TypeCatalog } from '../types.ts';
@@ -20,7 +20,7 @@ import { followStream } from './stream.ts';
 
 export interface PostgresSourceOptions extends SourceNames {
   readonly name: string;
-  readonly url: string;
+  readonly url: PgAddress;
   readonly tables: readonly TablePattern[];
   /** Where the source stands in the project, for messages: file:line:column. */
   readonly place?: string;
