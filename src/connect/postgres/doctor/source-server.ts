@@ -3,6 +3,7 @@ import { MillraceError } from '../../../base/index.ts';
 import { PgConnection } from '../../../wire/index.ts';
 import { ident } from '../target/sql-text.ts';
 import type { Findings } from './finding.ts';
+import { type Provider, recogniseProvider, settingMend } from './provider.ts';
 
 export interface SourceServer {
   readonly role: string;
@@ -19,15 +20,12 @@ select json_build_object('role', current_user, 'database', current_database(), '
   'slots', (select count(*) from pg_catalog.pg_replication_slots), 'senders', (select count(*) from pg_catalog.pg_stat_replication),
   'ourSlot', exists (select from pg_catalog.pg_replication_slots where slot_name = $1),
   'keepMb', (select setting::int8 from pg_catalog.pg_settings where name = 'max_slot_wal_keep_size'),
-  'managed', (select json_agg(name) from pg_catalog.pg_settings where name in ('rds.logical_replication', 'cloudsql.logical_decoding', 'azure.extensions')),
-  'rdsRole', exists (select from pg_catalog.pg_roles where rolname = 'rds_replication'),
   'rdsMember', exists (select from pg_catalog.pg_roles g where g.rolname = 'rds_replication' and pg_has_role(current_user, g.oid, 'USAGE')))::text as facts
 from pg_catalog.pg_roles r where r.rolname = current_user`;
 
 interface Facts {
   role: string; database: string; superuser: boolean; replication: boolean; mayCreate: boolean; recovery: boolean; walLevel: string;
-  slotsMax: number; sendersMax: number; slots: number; senders: number; ourSlot: boolean; keepMb: number; managed: string[] | null;
-  rdsRole: boolean; rdsMember: boolean;
+  slotsMax: number; sendersMax: number; slots: number; senders: number; ourSlot: boolean; keepMb: number; rdsMember: boolean;
 }
 
 export async function checkSourceServer(connection: PgConnection, findings: Findings, slot: string): Promise<SourceServer> {
@@ -35,9 +33,10 @@ export async function checkSourceServer(connection: PgConnection, findings: Find
   const facts = JSON.parse(row?.facts ?? '{}') as Facts;
   const role = ident(facts.role);
   checkRecovery(connection, findings, facts);
-  checkWalLevel(findings, facts);
-  await checkReplication(connection, findings, facts, role);
-  checkLimits(findings, facts);
+  const provider = await recogniseProvider(connection, findings, 'source');
+  checkWalLevel(findings, facts, provider);
+  await checkReplication(connection, findings, facts, role, provider);
+  checkLimits(findings, facts, provider);
   return { role, database: ident(facts.database), superuser: facts.superuser, mayCreate: facts.mayCreate, recovery: facts.recovery };
 }
 
@@ -52,19 +51,15 @@ function checkRecovery(connection: PgConnection, findings: Findings, { recovery 
   }
 }
 
-function checkWalLevel(findings: Findings, { walLevel, managed }: Facts): void {
+function checkWalLevel(findings: Findings, { walLevel }: Facts, provider: Provider | undefined): void {
   if (walLevel === 'logical') return findings.add('ok', 'wal level', 'wal_level is logical');
-  const where = managed?.includes('rds.logical_replication') ? 'in the parameter group set rds.logical_replication = 1, then reboot the instance'
-    : managed?.includes('cloudsql.logical_decoding') ? 'set the flag cloudsql.logical_decoding = on; the instance restarts'
-    : managed?.includes('azure.extensions') ? 'set the server parameter wal_level to logical, then restart the server'
-    : undefined;
-  findings.add('error', 'wal level', `wal_level is ${walLevel}; capturing changes needs logical`,
-    where === undefined ? { sql: 'alter system set wal_level = logical;', detail: 'it counts after a restart of the server' } : { detail: where });
+  const mend = provider ? { detail: provider.walLevel } : { sql: 'alter system set wal_level = logical;', detail: 'it counts after a restart of the server' };
+  findings.add('error', 'wal level', `wal_level is ${walLevel}; capturing changes needs logical`, mend);
 }
 
-async function checkReplication(connection: PgConnection, findings: Findings, facts: Facts, role: string): Promise<void> {
+async function checkReplication(connection: PgConnection, findings: Findings, facts: Facts, role: string, provider: Provider | undefined): Promise<void> {
   if (!facts.superuser && !facts.replication && !facts.rdsMember) {
-    findings.add('error', 'replication', `${role} may not replicate`, { sql: facts.rdsRole ? `grant rds_replication to ${role};` : `alter role ${role} replication;` });
+    findings.add('error', 'replication', `${role} may not replicate`, provider?.replication(role) ?? { sql: `alter role ${role} replication;` });
     return;
   }
   try {
@@ -81,21 +76,23 @@ async function checkReplication(connection: PgConnection, findings: Findings, fa
   }
 }
 
-function checkLimits(findings: Findings, facts: Facts): void {
+function checkLimits(findings: Findings, facts: Facts, provider: Provider | undefined): void {
   // One slot for the stream and one while a snapshot is taken.
   const needed = facts.ourSlot ? 1 : 2;
-  const restart = 'it counts after a restart of the server';
   const free = facts.slotsMax - facts.slots;
   if (free < needed) {
+    const mend = settingMend(provider, 'max_replication_slots', facts.slots + needed + 4, true);
     findings.add('error', 'slots free', `${facts.slots} of ${facts.slotsMax} replication slots are taken; Millrace needs ${needed} more`,
-      { sql: `alter system set max_replication_slots = ${facts.slots + needed + 4};`, detail: `${restart}; or drop a slot that nobody uses` });
+      { ...mend, detail: `${mend.detail}; or drop a slot that nobody uses` });
   } else findings.add('ok', 'slots free', `${free} of ${facts.slotsMax} replication slots are free`);
   const senders = facts.sendersMax - facts.senders;
   if (senders < 2) {
     findings.add('error', 'senders free', `${facts.senders} of ${facts.sendersMax} WAL senders are busy; Millrace needs 2`,
-      { sql: `alter system set max_wal_senders = ${facts.senders + 6};`, detail: restart });
+      settingMend(provider, 'max_wal_senders', facts.senders + 6, true));
   } else findings.add('ok', 'senders free', `${senders} of ${facts.sendersMax} WAL senders are free`);
-  const mend = { sql: "alter system set max_slot_wal_keep_size = '50GB'; select pg_reload_conf();", detail: 'choose what the disk can spare: a slot that falls further behind is lost, and needs `millrace resync`' };
+  const bySetting = settingMend(provider, 'max_slot_wal_keep_size', 50 * 1024, false, "'50GB'");
+  const choose = 'choose what the disk can spare: a slot that falls further behind is lost, and needs `millrace resync`';
+  const mend = { ...bySetting, detail: provider ? `${bySetting.detail} (MB); ${choose}` : choose };
   if (facts.keepMb < 0) findings.add('warning', 'wal limit', 'max_slot_wal_keep_size is unlimited, so a consumer that stops for long can fill the disk of the source', mend);
   else if (facts.keepMb < 1024) findings.add('warning', 'wal limit', `max_slot_wal_keep_size is only ${facts.keepMb} MB, so a short stop can lose the slot`, mend);
   else findings.add('ok', 'wal limit', `slots may keep ${sizeMb(facts.keepMb)} of WAL`);

@@ -174,6 +174,15 @@ test('a server that was never meant for capture, then a standby', async () => {
     await connection.query("create table t (id int primary key); select pg_create_physical_replication_slot('used', true)");
     const findings = await diagnoseSource(connection.options, ask(['public.*']));
     assert.deepEqual(bad(findings).map(([check]) => check), ['wal level', 'slots free', 'senders free', 'wal limit']);
+    // The same at a service, which refuses ALTER SYSTEM.
+    for (const [role, mended] of [['rdsadmin', /rds\.logical_replication = 1/], ['cloudsqladmin', /cloudsql\.logical_decoding = on/], ['neon_superuser', /settings of the project/]] as const) {
+      await connection.query(`create role ${role}`);
+      const managed = await diagnoseSource(connection.options, ask(['public.*']));
+      assert.deepEqual(bad(managed).map(([check]) => check), ['wal level', 'slots free', 'senders free', 'wal limit']);
+      assert.match(managed.find((one) => one.check === 'wal level')?.detail ?? '', mended);
+      assert.doesNotMatch(JSON.stringify(managed), /alter system/);
+      await connection.query(`drop role ${role}`);
+    }
     await mend(connection, findings);
     await connection.close();
     await bare.stop();

@@ -1,14 +1,15 @@
 // Everything that must hold at a target before rows can be written to it.
 import { tableAddress } from '../../../data/index.ts';
 import type { TargetTable } from '../../../flow/index.ts';
-import type { ConnectOptions } from '../../../wire/index.ts';
+import type { ConnectOptions, PgConnection } from '../../../wire/index.ts';
 import { planTarget, type TargetPlan } from '../target/plan.ts';
 import { ident } from '../target/sql-text.ts';
+import { type Provider, recogniseProvider, settingMend } from './provider.ts';
 import { checkClock, checkEncoding, examine, type Finding, type Findings, sizeText } from './finding.ts';
 
 const sql = `
 select json_build_object('role', current_user, 'database', current_database(), 'recovery', pg_is_in_recovery(), 'readOnly', current_setting('transaction_read_only') = 'on',
-  'mayCreate', has_database_privilege(current_database(), 'CREATE'), 'replicaRole', has_parameter_privilege('session_replication_role', 'SET'),
+  'mayCreate', has_database_privilege(current_database(), 'CREATE'),
   'meta', (select json_build_object('usage', has_schema_privilege(n.oid, 'USAGE'), 'create', has_schema_privilege(n.oid, 'CREATE'),
     'tables', (select coalesce(json_agg(c.relname order by c.relname), '[]') from pg_catalog.pg_class c where c.relnamespace = n.oid and c.relkind = 'r'
       and not (has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'INSERT') and has_table_privilege(c.oid, 'UPDATE') and has_table_privilege(c.oid, 'DELETE'))))
@@ -18,7 +19,7 @@ select json_build_object('role', current_user, 'database', current_database(), '
     - coalesce(current_setting('reserved_connections', true), '0')::int)::text as facts`;
 
 interface Facts {
-  role: string; database: string; recovery: boolean; readOnly: boolean; mayCreate: boolean; replicaRole: boolean;
+  role: string; database: string; recovery: boolean; readOnly: boolean; mayCreate: boolean;
   meta: { usage: boolean; create: boolean; tables: string[] } | null; size: number; connections: number; connectionsMax: number;
 }
 
@@ -31,6 +32,7 @@ export function diagnoseTarget(options: ConnectOptions, wanted: readonly TargetT
     const [row] = await connection.rows<{ facts: string }>(sql);
     const facts = JSON.parse(row?.facts ?? '{}') as Facts;
     const [role, database] = [ident(facts.role), ident(facts.database)];
+    const provider = await recogniseProvider(connection, findings, 'target');
     checkWritable(findings, facts, database);
     checkMeta(findings, facts, role, database);
     const plan = await planTarget(connection, wanted);
@@ -40,8 +42,8 @@ export function diagnoseTarget(options: ConnectOptions, wanted: readonly TargetT
       });
     }
     checkPlan(findings, plan, wanted.length);
-    checkReplicaRole(findings, facts, role, plan);
-    checkRoom(findings, facts);
+    checkReplicaRole(findings, await maySetReplicaRole(connection), role, plan, provider);
+    checkRoom(findings, facts, provider);
     await checkEncoding(connection, findings);
     await checkClock(connection, findings);
   });
@@ -84,25 +86,33 @@ function checkPlan(findings: Findings, plan: TargetPlan, tables: number): void {
 
 const isSql = (hint: string): boolean => /^(alter|create|grant) /.test(hint);
 
-function checkReplicaRole(findings: Findings, facts: Facts, role: string, plan: TargetPlan): void {
+/** Tried, since services let their administrators set it in ways of their own. */
+async function maySetReplicaRole(connection: PgConnection): Promise<boolean> {
+  const may = await connection.query('begin; set local session_replication_role = replica').then(() => true, () => false);
+  await connection.query('rollback');
+  return may;
+}
+
+function checkReplicaRole(findings: Findings, may: boolean, role: string, plan: TargetPlan, provider: Provider | undefined): void {
   const named = (tables: TargetPlan['existing']): string => tables.map(({ table }) => tableAddress(table)).join(', ');
   const touched = plan.existing.filter(({ table }) => table.triggers || table.foreignKeys);
-  if (facts.replicaRole) {
+  if (may) {
     findings.add('ok', 'replica role', `${role} may set session_replication_role`);
     if (touched.length > 0) findings.add('note', 'triggers', `triggers and foreign keys of ${named(touched)} do not act on replicated rows`);
   } else {
+    const mend = provider?.replicaRole(role) ?? { sql: `grant set on parameter session_replication_role to ${role};` };
     findings.add('warning', 'replica role', `${role} may not set session_replication_role, so tables with foreign keys or triggers are applied row by row in source order`,
-      { sql: `grant set on parameter session_replication_role to ${role};`, detail: touched.length > 0 ? `this concerns ${named(touched)}` : 'no table here has any yet' });
+      { sql: mend.sql, detail: [touched.length > 0 ? `this concerns ${named(touched)}` : 'no table here has any yet', mend.detail].filter(Boolean).join('; ') });
   }
   const always = plan.existing.filter(({ table }) => table.triggersAlways);
   if (always.length > 0) findings.add('warning', 'triggers', `triggers of ${named(always)} are enabled ALWAYS or REPLICA: they act on every replicated row`);
 }
 
-function checkRoom(findings: Findings, facts: Facts): void {
+function checkRoom(findings: Findings, facts: Facts, provider: Provider | undefined): void {
   const free = facts.connectionsMax - facts.connections;
   if (free < connectionsNeeded) {
     findings.add('warning', 'connections', `only ${Math.max(0, free)} of ${facts.connectionsMax} connections are free`,
-      { sql: `alter system set max_connections = ${facts.connectionsMax + 50};`, detail: 'it counts after a restart of the server' });
+      settingMend(provider, 'max_connections', facts.connectionsMax + 50, true));
   } else findings.add('ok', 'connections', `${free} of ${facts.connectionsMax} connections are free`);
   findings.add('note', 'disk', `the database has ${sizeText(facts.size)}; the room on its disk cannot be seen from here`);
 }

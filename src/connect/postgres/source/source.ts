@@ -263,7 +263,7 @@ export class PostgresSource implements Source {
       "select current_setting('wal_level') as level, pg_encoding_to_char(encoding) as encoding from pg_database where datname = current_database()",
     );
     if (row?.level !== 'logical') {
-      throw new MillraceError('WAL_LEVEL', `wal_level is ${row?.level}`, { where: this.where, hint: 'alter system set wal_level = logical; then restart the server' });
+      throw new MillraceError('WAL_LEVEL', `wal_level is ${row?.level}`, { where: this.where, hint: 'alter system set wal_level = logical; then restart the server (on a managed one, `millrace doctor` prints how)' });
     }
   }
 
