@@ -10,8 +10,8 @@ const path = (project: Pick<Project, 'folder'>, source: string): string => join(
 
 export function readMemory(project: Pick<Project, 'folder'>, source: string): SourceMemory | undefined {
   try {
-    const value = JSON.parse(readFileSync(path(project, source), 'utf8')) as { format?: number; systemId?: string; timeline?: number; onlyCopy?: boolean };
-    return value.format === 1 && value.systemId ? { identity: { systemId: value.systemId, timeline: value.timeline ?? 0 }, onlyCopy: value.onlyCopy ?? false } : undefined;
+    const value = JSON.parse(readFileSync(path(project, source), 'utf8')) as { format?: number; systemId?: string; timeline?: number; database?: string; onlyCopy?: boolean };
+    return value.format === 1 && value.systemId ? { identity: { systemId: value.systemId, timeline: value.timeline ?? 0, ...(value.database === undefined ? {} : { database: value.database }) }, onlyCopy: value.onlyCopy ?? false } : undefined;
   } catch {
     return undefined; // absent or torn: then the stream begins anew
   }

@@ -7,6 +7,7 @@ export {
   displayIdent, nearestName, parseTablePattern, quoteIdent, quoteLiteral, quoteTable, selects, snakeCase, splitName, tableAddress,
   type TableName, type TablePattern,
 } from './names.ts';
+export { cameThrough, databaseId, type Origin, originPrefix } from './origin.ts';
 export { asLsn, asPosition, formatLsn, parseLsn, type Lsn, type Position, type SourceIdentity } from './position.ts';
 export { baseType, type Column, type PgType, type Relation, type ReplicaIdentity } from './relation.ts';
 export { batchFrom, firstRowFrom, runAfter, runBytes, runRows, transactionOf, type Run, type Transaction, type Truncate } from './run.ts';

@@ -32,4 +32,6 @@ export interface SourceIdentity {
   /** PostgreSQL's system identifier, as text (it exceeds 2^53). */
   readonly systemId: string;
   readonly timeline: number;
+  /** The OID of the database, which the system identifier says nothing of; absent in what earlier releases stored. */
+  readonly database?: string;
 }

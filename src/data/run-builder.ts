@@ -1,6 +1,7 @@
 // Collects the changes of a source into runs: where a run ends, and what is still open.
 import { assert } from '../base/index.ts';
 import { BatchBuilder, Format } from './batch.ts';
+import type { Origin } from './origin.ts';
 import { asPosition, type Position } from './position.ts';
 import type { Relation } from './relation.ts';
 import type { Run, Transaction, Truncate } from './run.ts';
@@ -11,6 +12,9 @@ interface OpenTransaction {
   xid: number;
   commit: Position;
   timeUs: bigint;
+  origin: Origin | undefined;
+  /** It has its place in the run: it has done something, or has ended. */
+  entered: boolean;
 }
 
 /** Hands a finished run to `emit`. The order of calls is the order of the source: begin, rows, commit, begin, … */
@@ -22,6 +26,8 @@ export class RunBuilder {
   #before = new Map<number, BatchBuilder>();
   #transactions: Writable<Transaction>[] = [];
   #open: OpenTransaction | undefined;
+  /** Of the run. */
+  #origin: Origin | undefined;
   #position: Position;
   #seq = 0;
   #bytesClosed = 0;
@@ -53,12 +59,26 @@ export class RunBuilder {
 
   begin(xid: number, commit: Position, timeUs: bigint): void {
     assert(!this.#open, 'a transaction begins inside another');
-    this.#open = { xid, commit, timeUs };
+    this.#open = { xid, commit, timeUs, origin: undefined, entered: false };
+  }
+
+  /** The open transaction was not made at the source. Counts before its first row. */
+  origin(origin: Origin): void {
+    if (this.#open && !this.#open.entered) this.#open.origin = origin;
+  }
+
+  /** Transactions of different origins are not in one run. */
+  #enter(): void {
+    const open = this.#open as OpenTransaction;
+    open.entered = true;
+    if (open.origin !== this.#origin && this.#transactions.length > 0) this.#finish(undefined, false);
+    this.#origin = open.origin;
     this.#addTransaction();
   }
 
   /** The builder of a relation's batch in the current run; a relation with a new shape ends the run first. */
   batch(relation: Relation): BatchBuilder {
+    if (this.#open?.entered === false) this.#enter();
     if (this.#lastBuilder?.relation === relation) return this.#lastBuilder;
     let builder = this.#batches.get(relation.oid);
     if (builder && builder.relation !== relation) {
@@ -83,10 +103,12 @@ export class RunBuilder {
   }
 
   truncate(truncate: Truncate): void {
+    if (this.#open?.entered === false) this.#enter();
     this.#finish(truncate);
   }
 
   commit(end: Position): void {
+    if (this.#open?.entered === false) this.#enter();
     const last = this.#transactions.at(-1);
     assert(this.#open && last, 'a commit without a transaction');
     last.end = end;
@@ -105,13 +127,15 @@ export class RunBuilder {
     this.#transactions.push({ xid, commit, end: asPosition(commit + 1n), timeUs, firstSeq: this.#seq });
   }
 
-  #finish(truncate: Truncate | undefined): void {
+  /** @param open Whether the open transaction is in this run. */
+  #finish(truncate: Truncate | undefined, open = this.#open?.entered === true): void {
     const batches = [...this.#batches.values()].map((builder) => builder.build());
     const run: Run = {
       transactions: this.#transactions,
       batches,
       ...(truncate ? { truncate } : {}),
-      open: this.#open !== undefined,
+      open,
+      ...(this.#origin === undefined ? {} : { origin: this.#origin }),
       position: this.#position,
     };
     this.#before = this.#batches;
@@ -120,7 +144,7 @@ export class RunBuilder {
     this.#lastBuilder = undefined;
     this.#bytesClosed = 0;
     this.#seq = 0;
-    if (this.#open) this.#addTransaction();
+    if (open) this.#addTransaction();
     this.#emit(run);
   }
 }

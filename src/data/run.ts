@@ -2,6 +2,7 @@
 import { assert } from '../base/index.ts';
 import { type Batch, batchBytes } from './batch.ts';
 import type { Position } from './position.ts';
+import type { Origin } from './origin.ts';
 import type { Relation } from './relation.ts';
 
 /** A transaction of the source, or the part of it that lies in this run. */
@@ -35,6 +36,8 @@ export interface Run {
   /** Happens after all rows of the run. */
   readonly truncate?: Truncate;
   readonly open: boolean;
+  /** Of all its transactions; absent: they were made at the source. */
+  readonly origin?: Origin;
   /** Where a consumer stands that has this run: the end of its last whole transaction (the position before it, if it has none). */
   readonly position: Position;
 }

@@ -66,6 +66,8 @@ export interface Load {
   readonly position: Position;
   /** See ChunkedLoad. */
   readonly joins?: boolean;
+  /** If the target table has rows, they stay and count as loaded: no steps are taken. */
+  readonly keeps?: boolean;
   /** A chunk of a load that was begun: it is noted, the table is not done with it. A range of keys, or a number where chunks are places. */
   readonly chunk?: { readonly keys: KeyRange | number; readonly shape: string };
   readonly steps: AsyncIterable<TableStep>;

@@ -1,13 +1,15 @@
 // Gathers runs into epochs: as much as is there, up to a limit, always whole transactions, and never past a hold.
 import type { Clock } from '../base/index.ts';
 import { AbandonedTransaction, type StreamReader } from '../bus/index.ts';
-import { asPosition, batchFrom, firstRowFrom, type Position, type Run, runAfter, runBytes, runRows } from '../data/index.ts';
+import { asPosition, batchFrom, type Origin, firstRowFrom, type Position, type Run, runAfter, runBytes, runRows } from '../data/index.ts';
 
 export interface Gathered {
   readonly runs: readonly Run[];
   /** Where the consumer stands once these are applied. */
   readonly position: Position;
   readonly rows: number;
+  /** Of all runs; see Run. */
+  readonly origin?: Origin | undefined;
   /** The rest of a transaction is missing that is too large to be gathered whole: read it by `pieces`, from where the epoch begins. */
   readonly tooLarge: boolean;
 }
@@ -23,6 +25,8 @@ export interface GatherLimits {
    */
   readonly lingerMsMax: number;
   readonly lingerRowsMin: number;
+  /** Whether changes of an origin are left out. */
+  readonly leavesOut?: (origin: Origin) => boolean;
 }
 
 /** Whether a run has a transaction, whole or begun, that does not end at or before `position`. */
@@ -41,8 +45,13 @@ function runUpTo(run: Run, position: Position): Run {
   if (cut < 0) return { ...run, position };
   const seq = run.transactions[cut]?.firstSeq ?? 0;
   const batches = run.batches.map((batch) => ({ ...batchFrom(batch, 0), count: firstRowFrom(batch, seq) })).filter((batch) => batch.count > 0);
-  return { transactions: run.transactions.slice(0, cut), batches, open: false, position };
+  return { transactions: run.transactions.slice(0, cut), batches, ...(run.origin === undefined ? {} : { origin: run.origin }), open: false, position };
 }
+
+/** Whether a run changes something, or begins a transaction that may. */
+const counts = (run: Run): boolean => run.batches.length > 0 || run.truncate !== undefined || run.open;
+
+const originOf = (runs: readonly Run[]): Origin | undefined => runs.find(counts)?.origin;
 
 export class Gatherer {
   readonly #reader: StreamReader;
@@ -100,8 +109,13 @@ export class Gatherer {
         await this.#clock.sleep(waitMs, this.#signal);
         continue;
       }
-      let run = whole ? runAfter(read, position) : read;
+      let run = whole ? runAfter(this.#own(read), position) : this.#own(read);
       if (!run) continue;
+      // One commit has one origin.
+      if (whole && runs.some(counts) && counts(run) && run.origin !== originOf(runs)) {
+        this.#left = run;
+        break;
+      }
       if (this.hold !== undefined && (whole || endsBefore(run, this.hold)) && passes(run, this.hold)) {
         this.#left = run;
         run = runUpTo(run, this.hold);
@@ -112,7 +126,14 @@ export class Gatherer {
       bytes += runBytes(run);
       if (!run.open) position = run.position;
     }
-    return runs.length === 0 ? undefined : { runs, position, rows, tooLarge: false };
+    return runs.length === 0 ? undefined : { runs, position, rows, origin: originOf(runs), tooLarge: false };
+  }
+
+  /** A run without what is left out. */
+  #own(run: Run): Run {
+    if (run.origin === undefined || this.#limits.leavesOut?.(run.origin) !== true) return run;
+    const { transactions, open, position } = run;
+    return { transactions, batches: [], open, position };
   }
 
   /**
@@ -126,7 +147,7 @@ export class Gatherer {
       while (runs.length === 0 || (runs.at(-1)?.open && rows < this.#limits.rowsMax && bytes < this.#limits.bytesMax)) {
         const read = await this.#reader.next(true);
         if (!read) throw new AbandonedTransaction();
-        const run = inside ? read : runAfter(read, from);
+        const run = inside ? this.#own(read) : runAfter(this.#own(read), from);
         if (!run) continue;
         inside = true;
         runs.push(run);
@@ -134,7 +155,7 @@ export class Gatherer {
         bytes += runBytes(run);
       }
       const last = runs.at(-1) as Run;
-      yield { runs, rows, position: last.open ? asPosition(last.transactions.at(-1)?.commit ?? from) : last.position };
+      yield { runs, rows, origin: originOf(runs), position: last.open ? asPosition(last.transactions.at(-1)?.commit ?? from) : last.position };
       if (!last.open) return;
     }
   }

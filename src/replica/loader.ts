@@ -49,6 +49,8 @@ export class Loader {
   readonly #permits: Permits;
   #since: SourceState['since'] | undefined;
   #applied: Position | undefined;
+  /** What has been loaded, or begun, or made for it: by the addresses at source and target. */
+  #known: ReadonlySet<string> = new Set();
   #joins = false;
   /** One after the other. */
   #preparing: Promise<void> = Promise.resolve();
@@ -71,6 +73,7 @@ export class Loader {
     this.#since = since;
     this.#applied = applied;
     const records = await target.tables(source);
+    this.#known = new Set(records.map((table) => `${table.source} ${table.target}`));
     const routed = relations.flatMap((relation) => this.#routes.for(relation).map((route) => ({ relation, source: tableAddress(relation), target: tableAddress(route.target) })));
     const whole = (relation: Relation, address: string): boolean => !records.some((table) => table.done && table.source === address && table.snapshotPosition < since(relation));
     await target.forgetOthers(source, routed.filter((each) => whole(each.relation, each.source)).map((each) => ({ source: each.source, target: each.target })));
@@ -197,7 +200,7 @@ export class Loader {
     const { feed, target, snapshots } = this.#options;
     const { bytes } = snapshot.estimate(relation);
     const inTimeBytes = ((snapshots.bytesPerSec ?? bytesPerSecExpected) * snapshots.ageMsMax) / 2000;
-    if (bytes <= Math.min(wholeBytesMax, inTimeBytes)) return undefined;
+    if (bytes <= Math.min(wholeBytesMax, inTimeBytes) || this.#keeps(route, relation)) return undefined;
     const keyBytes = between(chunkBytesMin, inTimeBytes / 16, chunkBytesMax);
     const bounds = isOnlyRoute && bytes > inTimeBytes ? await snapshot.bounds(relation, keyBytes) : undefined;
     const byKey = bounds !== undefined;
@@ -219,9 +222,14 @@ export class Loader {
     const { feed, target } = this.#options;
     const { position } = snapshot;
     const steps = this.#steps(route, from, snapshot.read(from, signal, chunk), position);
-    const note: Pick<Load, 'chunk'> = chunk && begun ? { chunk: { keys: 'keys' in chunk ? chunk.keys : chunk.place, shape: begun.shape } } : {};
+    const note: Pick<Load, 'chunk' | 'keeps'> = this.#keeps(route, from) ? { keeps: true } : chunk && begun ? { chunk: { keys: 'keys' in chunk ? chunk.keys : chunk.place, shape: begun.shape } } : {};
     const loaded = await target.load({ part: feed.source.name, from, target: route.target, position, joins: this.#joins, steps, ...note }, signal);
     this.#progress.rows += loaded.rows;
+  }
+
+  /** Rows that were there before this replica are not touched, if that is wanted. */
+  #keeps(route: Route, from: Relation): boolean {
+    return this.#routes.keepsExisting(route) && !this.#known.has(`${tableAddress(from)} ${tableAddress(route.target)}`);
   }
 
   #progressOf(relation: Relation): SnapshotProgress {

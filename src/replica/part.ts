@@ -1,7 +1,7 @@
 // One source of a replica: joins the stream, loads what is not loaded yet, then applies epoch after epoch.
 import { asMillraceError, assert, MillraceError } from '../base/index.ts';
 import { AbandonedTransaction } from '../bus/index.ts';
-import { asPosition, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
+import { asPosition, cameThrough, type Origin, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
 import type { Committed, ConsumerPosition, FeedMembership, Piece, SourceState, TableStep, TableStop } from '../flow/index.ts';
 import { checkGap, checkIdentity } from './checks.ts';
 import { RowNotSent } from './chunks.ts';
@@ -294,7 +294,7 @@ export class Part {
     const reader = feed.stream.read(feed.stream.end !== undefined && from > feed.stream.end ? feed.stream.end : from);
     const abort = (): void => reader.close();
     signal.addEventListener('abort', abort, { once: true });
-    const gatherer = new Gatherer(reader, { ...limits, bytesMax: epochBytesMax, wholeBytesMax: 2 * epochBytesMax }, clock, signal);
+    const gatherer = new Gatherer(reader, { ...limits, bytesMax: epochBytesMax, wholeBytesMax: 2 * epochBytesMax, leavesOut: (origin) => this.#leadsBack(origin) }, clock, signal);
     gatherer.hold = this.#hold?.goal;
     this.#gatherer = gatherer;
     const close = (): void => {
@@ -303,6 +303,12 @@ export class Part {
       this.#gatherer = undefined;
     };
     return { gatherer, close };
+  }
+
+  /** Changes that came from the target, or through it, have been there: they are not sent back. */
+  #leadsBack(origin: Origin): boolean {
+    const { database } = this.#options.target;
+    return database !== undefined && cameThrough(origin, database);
   }
 
   /** Applies epoch after epoch, until the signal aborts or one comes that cannot be held at once. */
@@ -337,7 +343,7 @@ export class Part {
       let looking: Promise<Epoch | undefined> | undefined;
       const idle = steps.length === 0;
       if (!idle || clock.monotonic() - this.#storedAtMs >= this.#idleAfterMs) {
-        const committing = target.commit(this.source, gathered.position, steps);
+        const committing = target.commit(this.source, gathered.position, steps, gathered.origin);
         if (gathered.rows >= aheadRowsMin) looking = this.#lookAhead(gatherer, gathered.position, routes, tables);
         looking?.catch(() => undefined); // whatever is wrong with the next epoch, this one is finished first; it is awaited below
         this.#committed(await committing, gathered.position);
@@ -399,7 +405,7 @@ export class Part {
   ): AsyncGenerator<Piece<TableStep>, void> {
     const { gatherer, close } = this.#read(signal);
     try {
-      for await (const { runs, position } of gatherer.pieces(this.progress.applied as Position)) {
+      for await (const { runs, position, origin } of gatherer.pieces(this.progress.applied as Position)) {
         if (this.progress.pendingSinceUs === 0n) this.#pending(runs);
         const steps: TableStep[] = [];
         for (const gathered of runs) {
@@ -409,7 +415,7 @@ export class Part {
           steps.push(...routes.steps(run));
         }
         epoch.end = position;
-        yield { steps, position };
+        yield { steps, position, origin };
       }
     } finally {
       close();

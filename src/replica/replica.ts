@@ -174,10 +174,13 @@ export class Replica {
     for (const feed of feeds) {
       const current = (): Connected => this.#target as Connected;
       const target: ReplicaTarget = {
+        get database() {
+          return current().target.database;
+        },
         open: () => current().target.open(),
         prepare: (steps) => current().target.prepare?.(steps),
-        commit: async (part, position, steps) => {
-          const committed = await this.#inTurn('', () => current().target.commit(part, position, steps));
+        commit: async (part, position, steps, origin) => {
+          const committed = await this.#inTurn('', () => current().target.commit(part, position, steps, origin));
           this.#letters.committed(committed.deadLetters);
           return committed;
         },

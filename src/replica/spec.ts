@@ -23,6 +23,9 @@ export type Added =
 /** The target follows; it keeps its shape; the table stops. */
 export type SchemaChanges = 'apply' | 'freeze' | 'fail';
 
+/** What rows mean that a target table has when the replica first takes it: they must not be there; they are those of the source. */
+export type ExistingRows = 'refuse' | 'keep';
+
 /** One entry of `replicas.NAME.tables`. Rules match in order of specificity: exact names before globs; a table may match several `to` (routed to several). */
 export interface TableRule {
   /** The source's name and the tables of it. */
@@ -48,6 +51,7 @@ export interface TableRule {
   readonly appendOnly: boolean;
   /** What a schema change of the table does; undefined: what the replica says. */
   readonly schemaChanges?: SchemaChanges;
+  readonly existing?: ExistingRows;
   /** Where the rule stands, for messages: file:line:column. */
   readonly place?: string;
 }
@@ -62,4 +66,5 @@ export interface ReplicaSpec {
   readonly rules: readonly TableRule[];
   readonly onBadRow: 'deadLetter' | 'stop';
   readonly schemaChanges: SchemaChanges;
+  readonly existing: ExistingRows;
 }

@@ -40,6 +40,7 @@ export class RandomRuns {
   readonly #relations: Relation[];
   #position: bigint;
   #xid = 700;
+  #origin: string | undefined;
   /** The transaction that the last run left open. */
   #open: { xid: number; commit: Position; timeUs: bigint } | undefined;
 
@@ -63,6 +64,9 @@ export class RandomRuns {
   /** The next run. A run after an open one goes on with its transaction. */
   next(options: { open?: boolean; transactions?: number } = {}): Run {
     const { random } = this;
+    // A transaction has one origin.
+    if (!this.#open) this.#origin = random.chance(0.2) ? random.pick(['7711/5', '7711/5 8822/16384']) : undefined;
+    const origin = this.#origin;
     const builders = new Map<Relation, BatchBuilder>();
     const transactions: Transaction[] = [];
     const count = options.transactions ?? random.between(1, 4);
@@ -83,6 +87,7 @@ export class RandomRuns {
       batches: [...builders.values()].map((builder) => builder.build()),
       ...(truncate ? { truncate } : {}),
       open: options.open === true,
+      ...(origin === undefined ? {} : { origin }),
       position: asPosition(this.#position),
     };
   }

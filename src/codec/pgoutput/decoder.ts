@@ -1,7 +1,7 @@
 // PostgreSQL's logical replication messages (plugin pgoutput, text or binary values) → runs. Transactions in progress: streamed.ts.
 // Format: PostgreSQL documentation, "Logical Replication Message Formats". A binary tuple becomes our tuple by leaving out one byte a field.
 import { ByteReader, type ByteWriter, copyBytes, readI64, readU64 } from '../../base/index.ts';
-import { asPosition, type BatchBuilder, Before, Format, Op, type Relation, type RunBuilder } from '../../data/index.ts';
+import { asPosition, type BatchBuilder, Before, Format, Op, originPrefix, type Relation, type RunBuilder } from '../../data/index.ts';
 import { EPOCH_2000_US, expectEnd, malformed } from './malformed.ts';
 
 /** A Relation message as it came. Types are OIDs that the source's catalog resolves. */
@@ -13,7 +13,7 @@ export interface RelationMessage {
   readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly typmod: number; readonly key: boolean }[];
 }
 
-const [B, C, I, U, D, T, R, K, O, N] = ['B', 'C', 'I', 'U', 'D', 'T', 'R', 'K', 'O', 'N'].map((letter) => letter.charCodeAt(0)) as number[];
+const [B, C, I, U, D, T, R, K, O, N, M] = ['B', 'C', 'I', 'U', 'D', 'T', 'R', 'K', 'O', 'N', 'M'].map((letter) => letter.charCodeAt(0)) as number[];
 const [nullKind, unchangedKind, textKind, binaryKind] = ['n', 'u', 't', 'b'].map((letter) => letter.charCodeAt(0)) as number[];
 
 export class PgoutputDecoder {
@@ -90,8 +90,16 @@ export class PgoutputDecoder {
       this.#inTransaction();
       this.#runs.truncate({ relations, cascade: (options & 1) !== 0, restartIdentity: (options & 2) !== 0 });
     }
-    // Y (type), O (origin) and M (logical message) carry nothing that a replica needs.
+    else if (type === M) this.#message(new ByteReader(message.subarray(from + 1, end)));
+    // Y (type) and O (origin) carry nothing that a replica needs.
     return undefined;
+  }
+
+  /** A logical message: those of applications are passed over. */
+  #message(reader: ByteReader): void {
+    const isTransactional = (reader.u8() & 1) !== 0;
+    reader.u64();
+    if (reader.cstring() === originPrefix && isTransactional) this.#runs.origin(reader.text(reader.u32()));
   }
 
   #relation(oid: number): Relation {

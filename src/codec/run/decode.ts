@@ -54,10 +54,12 @@ function countOf(reader: ByteReader, bytesEach: number): number {
 }
 
 function read(reader: ByteReader, cache: RelationCache): Run {
-  check(reader.u8() === runFormatVersion, 'format version 0');
+  const version = reader.u8();
+  check(version > 0, 'format version 0');
   const flags = reader.u8();
   const position = asPosition(reader.u64());
   const headBytes = reader.u32();
+  const origin = version > 1 ? reader.text(reader.u32()) : undefined;
 
   const transactions: Transaction[] = [];
   for (let left = countOf(reader, 32); left > 0; left--) {
@@ -81,7 +83,7 @@ function read(reader: ByteReader, cache: RelationCache): Run {
     (flags & flagTruncate) === 0
       ? undefined
       : { relations: truncated, cascade: (flags & flagCascade) !== 0, restartIdentity: (flags & flagRestartIdentity) !== 0 };
-  return { transactions, batches, ...(truncate ? { truncate } : {}), open: (flags & flagOpen) !== 0, position };
+  return { transactions, batches, ...(truncate ? { truncate } : {}), open: (flags & flagOpen) !== 0, ...(origin === undefined ? {} : { origin }), position };
 }
 
 function relationAt(relations: readonly Relation[], index: number): Relation {

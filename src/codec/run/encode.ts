@@ -1,6 +1,7 @@
-// Run → one self-contained binary frame. The layout, version 1; integers are big-endian, the arrays of uint32 are little-endian:
+// Run → one self-contained binary frame. The layout; integers are big-endian, the arrays of uint32 are little-endian:
 //
-//   u8 version, u8 flags, u64 position, u32 bytes of the head (all that stands before the row bytes)
+//   u8 version (1; 2 with an origin), u8 flags, u64 position, u32 bytes of the head (all that stands before the row bytes)
+//   version 2: u32 length and text of the origin
 //   u32 transactions: u32 xid, u64 commit, u64 end, i64 time µs, u32 first seq
 //   u32 relations: u32 length and text of the version, u32 length and JSON of the relation
 //   u32 truncated relations: u32 index into the relations
@@ -10,7 +11,7 @@
 import { assert, ByteWriter } from '../../base/index.ts';
 import type { Batch, Relation, RowBlock, Run } from '../../data/index.ts';
 
-export const runFormatVersion = 1;
+export const runFormatVersion = 2;
 export const flagOpen = 1;
 export const flagTruncate = 2;
 export const flagCascade = 4;
@@ -33,7 +34,11 @@ export function encodeRun(run: Run): Buffer[] {
   const { truncate } = run;
   const flags =
     (run.open ? flagOpen : 0) | (truncate ? flagTruncate : 0) | (truncate?.cascade ? flagCascade : 0) | (truncate?.restartIdentity ? flagRestartIdentity : 0);
-  head.u8(runFormatVersion).u8(flags).u64(run.position).u32(0);
+  head.u8(run.origin === undefined ? 1 : 2).u8(flags).u64(run.position).u32(0);
+  if (run.origin !== undefined) {
+    const origin = Buffer.from(run.origin);
+    head.u32(origin.length).bytes(origin);
+  }
 
   head.u32(run.transactions.length);
   for (const { xid, commit, end, timeUs, firstSeq } of run.transactions) head.u32(xid).u64(commit).u64(end).i64(timeUs).u32(firstSeq);

@@ -73,6 +73,8 @@ export interface TableOptions<N extends string, M extends Renaming, K extends st
   /** Adds _source, _op and _committed_at to the target. */
   readonly meta?: boolean;
   readonly appendOnly?: boolean;
+  /** `keep`: rows that the target has before the replica first takes the table are taken for those of the source. */
+  readonly existing?: 'refuse' | 'keep';
 }
 
 /** Made by `table`. */

@@ -32,7 +32,7 @@ test('the least that works', async () => {
   assert.deepEqual(project.sources[0]?.tables.map((each) => each.text), ['public.*']);
   const replica = project.replicas[0];
   assert.deepEqual(replica && { ...replica, url: urlOf(replica.url), from: replica.from.map((each) => [each.source, each.tables.map((pattern) => pattern.text)]) }, {
-    name: 'warehouse', from: [['shop', ['*.*']]], url: testEnv.WAREHOUSE_URL, names: 'as-is', rules: [], onBadRow: 'deadLetter', schemaChanges: 'apply',
+    name: 'warehouse', from: [['shop', ['*.*']]], url: testEnv.WAREHOUSE_URL, names: 'as-is', rules: [], onBadRow: 'deadLetter', schemaChanges: 'apply', existing: 'refuse',
   });
   assert.deepEqual(project.limits, { walKeptBytes: 2 * 1024 ** 3, memoryBytes: 1024 ** 3, readers: 4, readBytesPerSec: undefined, snapshotMs: 600_000 });
 });

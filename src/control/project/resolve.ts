@@ -110,7 +110,7 @@ class ReplicaResolver {
       return rules.flatMap((rule, i) => this.#rule(text, rule, own, Array.isArray(value) ? [...path, i] : path, this.#report, path));
     });
     const made = code.flatMap((each) => this.#rule(each.from, each.rule, own, each.path, each.report, each.path));
-    return { name: this.#name, from, url, names: this.#config.names, rules: [...rules, ...made], onBadRow: this.#config.onBadRow, schemaChanges: this.#config.schemaChanges };
+    return { name: this.#name, from, url, names: this.#config.names, rules: [...rules, ...made], onBadRow: this.#config.onBadRow, schemaChanges: this.#config.schemaChanges, existing: this.#config.existing };
   }
 
   #from(): { source: string; tables: TablePattern[] }[] {
@@ -184,6 +184,7 @@ class ReplicaResolver {
       ...(rule.where === undefined ? {} : { where: rule.where as NonNullable<TableRule['where']> }),
       ...(rule.row === undefined ? {} : { row: rule.row as NonNullable<TableRule['row']> }),
       ...(rule.schemaChanges === undefined ? {} : { schemaChanges: rule.schemaChanges }),
+      ...(rule.existing === undefined ? {} : { existing: rule.existing }),
       deletes: rule.deletes, meta: rule.meta, appendOnly: rule.appendOnly, place: report.placeOf(keyPath),
     }];
   }

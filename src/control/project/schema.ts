@@ -47,6 +47,7 @@ const added = z
   .describe('A constant, `{ value, type }`, or `{ sql: EXPRESSION }`.');
 
 const schemaChanges = z.enum(['apply', 'freeze', 'fail']);
+const existing = z.enum(['refuse', 'keep']);
 
 const ruleShape = {
   to: z.string().describe('Target schema and table. `*` as a part stands for the source\'s own: `sales.*`. Default: the same schema and name.')
@@ -65,6 +66,7 @@ const ruleShape = {
     .describe('What a delete at the source does: `hard` deletes the row, `soft` marks it with the time in `_deleted_at`, `ignore` leaves it.').default('hard'),
   meta: z.boolean().describe('Adds `_source`, `_op` and `_committed_at` to the target table.').default(false),
   schemaChanges: schemaChanges.describe('What a schema change of the table does. Default: what the replica says.').optional(),
+  existing: existing.describe('What a table with rows at the target means when the replica first takes it. Default: what the replica says.').optional(),
   appendOnly: z.boolean().describe('For a table without a key: inserts are appended, an update or delete is an error.').default(false),
 };
 
@@ -121,6 +123,9 @@ const replica = z.strictObject({
   schemaChanges: schemaChanges
     .describe('What a schema change of a source table does: with `apply` the target follows where that is safe; with `freeze` its table keeps the shape that it has; '
       + 'with `fail` the table stops until `millrace resync`. The other tables go on.').default('apply'),
+  existing: existing
+    .describe('What rows mean that a target table has before the replica first takes it: they are refused, or with `keep` taken for those of the source, so that nothing is read and only '
+      + 'changes from now on come. `millrace resync` reads the table all the same.').default('refuse'),
 });
 
 export const projectSchema = z.strictObject({

@@ -136,6 +136,11 @@ export class Routes {
     this.#past.clear();
   }
 
+  /** Whether rows that its target table has before the replica first takes it count as those of the source. */
+  keepsExisting({ rule }: Route): boolean {
+    return (rule?.existing ?? this.#spec.existing) === 'keep';
+  }
+
   /** The routes of a relation, by its OID; empty when the replica does not take it. */
   for(relation: Relation): readonly Route[] {
     return this.#routes.get(relation.oid) ?? [];

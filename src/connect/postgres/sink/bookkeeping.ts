@@ -3,6 +3,7 @@
 import { type Lsn, parseLsn } from '../../../data/index.ts';
 import type { TableStop } from '../../../flow/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
+import { originKey } from './origins.ts';
 import { ensureSchema } from './schema.ts';
 
 /** How far a consumer is with a source. */
@@ -60,7 +61,7 @@ export async function recordProjectId(connection: PgConnection, consumer: string
 
 /** Forgets it, when the consumer is over. */
 export async function forgetProjectId(connection: PgConnection, consumer: string): Promise<void> {
-  await connection.rows('delete from millrace.meta where key = $1', [projectKey(consumer)]);
+  await connection.rows('delete from millrace.meta where key = $1 or pg_catalog.starts_with(key, $2)', [projectKey(consumer), originKey(consumer, '')]);
 }
 
 export interface Loaded {

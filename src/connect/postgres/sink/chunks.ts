@@ -16,7 +16,7 @@ const mayHoldSeveralMoments = `select (not exists (select from pg_catalog.pg_ind
   from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass($1)`;
 
 /** See ReplicaTarget.beginChunks. */
-export async function beginChunks({ session, fence, user }: LoadContext, load: ChunkedLoad): Promise<readonly LoadedChunk[] | undefined> {
+export async function beginChunks({ session, fence, user, originOf }: LoadContext, load: ChunkedLoad): Promise<readonly LoadedChunk[] | undefined> {
   const { connection, replicaRole } = session;
   const [source, target] = [tableAddress(load.from), tableAddress(load.target)];
   const [row] = await connection.rows<{ may: string }>(mayHoldSeveralMoments, [quoteTable(load.target), String(replicaRole)]);
@@ -26,7 +26,7 @@ export async function beginChunks({ session, fence, user }: LoadContext, load: C
   const known = await readChunks(session, fence.consumer, load.part, source, target);
   const holds = records.some((record) => record.state === 'copying') && known.every((chunk) => chunk.shape === load.shape && chunk.position >= load.since);
   if (load.resumes && holds && known.length > 0) return known;
-  session.begin();
+  session.begin(originOf(load.part));
   await makeRoom(session, fence.consumer, user, load);
   forgetChunks(session, fence.consumer, load);
   const copying = `insert into millrace.tables (consumer, source, source_table, target_table, state, source_oid) values ($1, $2, $3, $4, 'copying', $5::int8)

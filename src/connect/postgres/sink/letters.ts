@@ -7,6 +7,7 @@ import { type ConnectOptions, describePgError, displayTarget, type PgConnection,
 import { attempt, rowError } from './isolate.ts';
 import type { Layout } from './layout.ts';
 import { keptKey, type LetterRelation } from './letter-rows.ts';
+import { originOfLetter } from './origins.ts';
 import { sendOrdered } from './ordered.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import { Session } from './session.ts';
@@ -94,7 +95,7 @@ export function dropLetter(connect: ConnectOptions, consumer: string, id: string
  */
 export function replayLetter(connect: ConnectOptions, consumer: string, id: string): Promise<void> {
   return withSession(connect, async (session) => {
-    session.begin();
+    session.begin(await originOfLetter(session.connection, consumer, id));
     const letters = await lock(session, consumer, id);
     const made = letters.find((letter) => (JSON.parse(letter.relation) as LetterRelation).rejectedBy === 'rule');
     if (made) throw byRule(consumer, made);

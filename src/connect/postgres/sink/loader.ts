@@ -1,7 +1,7 @@
 // The snapshot path: fills one table, or a chunk of it, in one transaction of its own session, together with the note that it is done. An empty
 // table is COPYed into; where several source tables share a target, the later ones are merged.
 import { crashPoint, MillraceError } from '../../../base/index.ts';
-import { quoteTable, tableAddress } from '../../../data/index.ts';
+import { type Origin, quoteTable, tableAddress, type TableName } from '../../../data/index.ts';
 import type { Committed, Load, TableStep } from '../../../flow/index.ts';
 import { PgError } from '../../../wire/index.ts';
 import { send, type Table } from './apply.ts';
@@ -21,6 +21,7 @@ export interface LoadContext {
   readonly session: Session;
   readonly fence: Fence;
   readonly onBadRow: 'deadLetter' | 'stop';
+  originOf(part: string): Origin | undefined;
   /** For what to grant, in messages. */
   readonly user: string;
 }
@@ -35,12 +36,13 @@ export async function loadTable(context: LoadContext, load: Load, signal: AbortS
   }
 }
 
-async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load, signal: AbortSignal): Promise<Committed> {
+async function fill({ session, fence, onBadRow, user, originOf }: LoadContext, load: Load, signal: AbortSignal): Promise<Committed> {
   const { consumer } = fence;
   const layouts = new Layouts();
-  session.begin();
+  session.begin(originOf(load.part));
   // Chunks of one table have no key in common, and the room for them is made.
-  const fresh = load.chunk !== undefined || (await makeRoom(session, consumer, user, load));
+  const keeps = load.keeps === true && (await hasRows(session, load.target));
+  const fresh = load.chunk !== undefined || (!keeps && (await makeRoom(session, consumer, user, load)));
   await deferReferences(session, load.target);
   let rows = 0;
   let deadLetters = 0;
@@ -63,7 +65,7 @@ async function fill({ session, fence, onBadRow, user }: LoadContext, load: Load,
   };
   let piece: TableStep[] = [];
   let bytes = 0;
-  for await (const step of load.steps) {
+  for await (const step of keeps ? [] : load.steps) {
     if (signal.aborted) break;
     piece.push(step);
     if (step.kind === 'rows') bytes += step.writes.reduce((sum, { batch }) => sum + batch.after.bytes.length, 0);
@@ -104,12 +106,16 @@ export async function makeRoom(session: Session, consumer: string, user: string,
   const isOurs = (row: { source: string; source_table: string }): boolean => row.source === part && row.source_table === tableAddress(from);
   const shared = recorded.some((row) => !isOurs(row) && row.filled === 'true');
   if (recorded.some((row) => isOurs(row) && row.made !== 'true') && !shared) await emptyTable(session, consumer, user, target);
-  const [row] = await connection.rows<{ filled: string }>(`select exists (select from ${quoteTable(target)})::text as filled`);
-  if (row?.filled !== 'true') return true;
+  if (!(await hasRows(session, target))) return true;
   if (shared) return false;
   throw new MillraceError('TARGET_MISMATCH', `table ${tableAddress(target)} has rows that this replica has not written`, {
-    where: connection.where, hint: `empty it: truncate ${quoteTable(target)}`,
+    where: connection.where, hint: `empty it: truncate ${quoteTable(target)}; or, if they are those of the source, say \`existing: keep\``,
   });
+}
+
+async function hasRows({ connection }: Session, target: TableName): Promise<boolean> {
+  const [row] = await connection.rows<{ filled: string }>(`select exists (select from ${quoteTable(target)})::text as filled`);
+  return row?.filled === 'true';
 }
 
 async function loadPiece(session: Session, table: Table, fresh: boolean): Promise<{ entries: readonly number[]; error: PgError | MillraceError }[]> {

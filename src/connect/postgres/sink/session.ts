@@ -1,5 +1,6 @@
 // A session at the target: its settings, its prepared statements, its temporary tables, and what was sent and is not answered yet.
 import type { Logger } from '../../../base/index.ts';
+import { type Origin, originPrefix } from '../../../data/index.ts';
 import { type ConnectOptions, PgConnection, type PgError, type Result } from '../../../wire/index.ts';
 import type { Layout } from './layout.ts';
 import { copyInto, stageColumns } from './statements.ts';
@@ -138,11 +139,15 @@ export class Session {
     return name;
   }
 
-  begin(): void {
+  /** @param origin Marks the transaction, for who follows this database. */
+  begin(origin?: Origin): void {
     if (this.connection.pooled) this.#stages.clear();
     this.#stageUses.clear();
     this.#newStages.clear();
     this.tell('begin', 'begin');
+    if (origin !== undefined) {
+      this.track({ what: 'other', promise: this.execute('select pg_catalog.pg_logical_emit_message(true, $1, $2)', [Buffer.from(originPrefix), Buffer.from(origin)], [25, 25]) });
+    }
   }
 
   /** A rollback, also one to a savepoint, takes back the temporary tables that were made in the transaction. */

@@ -1,6 +1,6 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
-import { parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
+import { databaseId, type Origin, parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
 import type { ChunkedLoad, Committed, ConsumerPosition, Load, LoadedChunk, LoadedTable, Piece, TableStep, TableStop, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
@@ -14,6 +14,7 @@ import { readChunks } from './load-notes.ts';
 import { type LoadContext, loadTable } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
 import { arbiter, type OrderedRow, sendOrdered } from './ordered.ts';
+import { followedDatabase, noteOrigin } from './origins.ts';
 import { loadRanks } from './references.ts';
 import { ensureSchema } from './schema.ts';
 import { Layouts, type Segment, segmentsOf } from './segments.ts';
@@ -51,6 +52,9 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   /** A load has written letters since they were read. */
   #newLetters = false;
   #session: Session | undefined;
+  #database: string | undefined;
+  /** Sources that are noted for the replay of letters. */
+  readonly #noted = new Set<string>();
   /** Steps of the next commit, and whether there is time to fold them: this one is sent and not answered. */
   #next: readonly TableStep[] | undefined;
   #waits = false;
@@ -74,6 +78,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       if (projectId !== undefined) await recordProjectId(this.#session.connection, this.#options.consumer, projectId);
       const positions = await this.#fence.raise(this.#session, false);
       await forgetUnjoined(this.#session, this.#options.consumer);
+      this.#database = await followedDatabase(this.#session.connection);
       await this.#letters.load(this.#session, this.#options.consumer);
       return positions;
     } catch (error) {
@@ -87,6 +92,16 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     this.#session = undefined;
     this.#layouts.clear();
     await session?.connection.close();
+  }
+
+  get database(): string | undefined {
+    return this.#database;
+  }
+
+  /** With what changes of a source are marked. `origin`: where they were before. */
+  #originOf(part: string, origin?: Origin): Origin | undefined {
+    const source = databaseId(this.#options.identityOf(part));
+    return this.#database === undefined || source === undefined ? undefined : [source, ...(origin === undefined ? [] : [origin])].join(' ');
   }
 
   get #where(): string {
@@ -116,14 +131,14 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     return prepared && holds ? prepared.segments : segmentsOf(steps, this.#layouts, session.replicaRole);
   }
 
-  async commit(part: string, position: Position, steps: readonly TableStep[]): Promise<Committed> {
+  async commit(part: string, position: Position, steps: readonly TableStep[], origin?: Origin): Promise<Committed> {
     const session = await this.#ready();
     const settled = this.#settlePending(part, position);
     if (settled) return settled;
     return this.#guarded(session, async () => {
       await this.#layouts.load(session, steps);
       for (let mode: Mode = 'fast'; ; ) {
-        const outcome: Committed | Mode = await this.#attempt(session, part, position, steps, mode);
+        const outcome: Committed | Mode = await this.#attempt(session, part, position, steps, origin, mode);
         if (typeof outcome === 'object') return outcome;
         // Whatever failed: if a table is not as it was, that may be why, and the path that its rows take may be another one now.
         mode = (await this.#layouts.load(session, steps, 0)) ? 'fast' : outcome;
@@ -225,7 +240,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     let session: Session | undefined;
     try {
       session = await Session.open({ ...this.#options, idleTimeoutMs: 600_000 });
-      return await work({ session, fence: this.#fence, onBadRow: this.#options.onBadRow, user: this.#options.connect.user });
+      return await work({ session, fence: this.#fence, onBadRow: this.#options.onBadRow, user: this.#options.connect.user, originOf: (part) => this.#originOf(part) });
     } catch (error) {
       throw describePgError(error, this.#where);
     } finally {
@@ -270,10 +285,11 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     throw new MillraceError('CONNECTION_LOST', cause?.message ?? 'the connection to the target broke', { where: this.#where, cause: error });
   }
 
-  async #attempt(session: Session, part: string, position: Position, steps: readonly TableStep[], mode: Mode): Promise<Committed | Mode> {
+  async #attempt(session: Session, part: string, position: Position, steps: readonly TableStep[], origin: Origin | undefined, mode: Mode): Promise<Committed | Mode> {
     const identity = this.#options.identityOf(part);
     const segments = this.#segmentsOf(session, steps);
-    session.begin();
+    // What changes no row is not marked: whoever follows would have a transaction to pass over, and mark its own position in turn.
+    this.#begin(session, part, steps.length === 0 ? undefined : this.#originOf(part, origin));
     crashPoint('apply.after-begin');
     this.#fence.advance(session, part, position, identity);
     let kept = 0;
@@ -290,10 +306,10 @@ export class PostgresSink implements TransactionalSink<TableStep> {
    * only then it is known; a successor who has taken over meanwhile makes that fail.
    */
   async #attemptPieces(session: Session, part: string, pieces: AsyncIterable<Piece<TableStep>>, mode: Mode): Promise<Committed | Mode> {
-    session.begin();
     let [rows, kept] = [0, 0];
     let end: Piece<TableStep> | undefined;
     for await (const piece of pieces) {
+      if (!end) this.#begin(session, part, this.#originOf(part, piece.origin));
       const { steps, position } = (end = piece);
       await this.#layouts.load(session, steps);
       for (const segment of segmentsOf(steps, this.#layouts, session.replicaRole)) {
@@ -309,6 +325,14 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     if (!end) return { rows, deadLetters: kept };
     this.#fence.advance(session, part, end.position, this.#options.identityOf(part));
     return this.#finish(session, part, end.position, { rows, deadLetters: kept }, end.steps, mode);
+  }
+
+  #begin(session: Session, part: string, origin: Origin | undefined): void {
+    session.begin(origin);
+    const source = origin?.split(' ')[0];
+    if (source === undefined || this.#noted.has(part)) return;
+    this.#noted.add(part);
+    noteOrigin(session, this.#options.consumer, part, source);
   }
 
   /** Sends COMMIT and finds out what became of it. */

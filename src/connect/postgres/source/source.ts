@@ -2,7 +2,7 @@
 import { assert, type Clock, type Logger, MillraceError, type TokenBucket } from '../../../base/index.ts';
 import type { RelationMessage } from '../../../codec/index.ts';
 import {
-  asLsn, baseType, formatLsn, type Lsn, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, tableAddress,
+  asLsn, baseType, formatLsn, type Lsn, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, type SourceIdentity, tableAddress,
   type TableName, type TablePattern,
 } from '../../../data/index.ts';
 import type { RunSink, Source, SourceState } from '../../../flow/index.ts';
@@ -294,7 +294,8 @@ export class PostgresSource implements Source {
     });
     this.#starting = replication;
     try {
-      const identity = await identifySystem(replication);
+      const [database] = await control.rows<{ oid: string }>('select oid::text as oid from pg_catalog.pg_database where datname = pg_catalog.current_database()');
+      const identity: SourceIdentity = { ...(await identifySystem(replication)), ...(database ? { database: database.oid } : {}) };
       const branches = await readBranches(replication, identity.timeline);
       for (;;) {
         const slot = await readSlot(control, name);

@@ -51,7 +51,7 @@ export interface StreamOptions {
 /** Runs until the signal aborts (returns) or the connection breaks (throws). The connection is used up afterwards. */
 export async function followStream(connection: PgConnection, options: StreamOptions, sink: RunSink, signal: AbortSignal): Promise<void> {
   const stream = new Stream(options, sink, connection.where);
-  const sql = `START_REPLICATION SLOT ${quoteIdent(options.slot)} LOGICAL ${formatLsn(options.from)} (proto_version '2', streaming 'on', publication_names ${quoteLiteral(quoteIdent(options.publication))}, binary '${options.binary}')`;
+  const sql = `START_REPLICATION SLOT ${quoteIdent(options.slot)} LOGICAL ${formatLsn(options.from)} (proto_version '2', streaming 'on', messages 'true', publication_names ${quoteLiteral(quoteIdent(options.publication))}, binary '${options.binary}')`;
   const abort = (): void => connection.destroy();
   signal.addEventListener('abort', abort, { once: true });
   const timer = setInterval(() => stream.tick(), statusEveryMs);
