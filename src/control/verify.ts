@@ -6,7 +6,7 @@ import { createLogger, MillraceError, systemClock } from '../base/index.ts';
 import { type PostgresSource, type PostgresSnapshot, readPositions, textSettings } from '../connect/index.ts';
 import type { TableName } from '../data/index.ts';
 import { compareReplica, type CompareTables, compileForTarget, type ReplicaSpec, type TableVerdict, type VerifyPart } from '../replica/index.ts';
-import { describePgError, parsePgUrl, PgConnection } from '../wire/index.ts';
+import { describePgError, longLived, parsePgUrl, PgConnection } from '../wire/index.ts';
 import { findRunning, type RunningClient } from './client.ts';
 import { unknownName } from './names.ts';
 import type { Project } from './project/project.ts';
@@ -59,7 +59,7 @@ export async function verifyReplica(
       cuts = await Promise.all(sources.map(async (source) => ({ source, snapshot: await source.snapshot(tables.get(source.name) ?? [], signal) })));
       await hold(running, spec, holding, cuts.map(({ source, snapshot }) => ({ source, position: source.formatPosition(snapshot.position) })));
       await mustBeFilled(spec, target);
-      await target.set(textSettings);
+      await target.set({ ...textSettings, ...longLived(target.major), idle_in_transaction_session_timeout: '0' });
       await target.query(`begin isolation level repeatable read; select 1 from millrace.positions limit 1`);
     } finally {
       // Not when it is held for somebody else.

@@ -60,6 +60,7 @@ export class Replica {
   #trouble: { state: 'retrying' | 'failed'; error: MillraceError } | undefined;
   /** What the target does instead of answering. */
   #slow: string | undefined;
+  readonly #backoff: Backoff;
   readonly #letters: LetterCount;
   /** What parts ask of the target waits here, by the place that it concerns. */
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -70,6 +71,7 @@ export class Replica {
   constructor(options: ReplicaOptions) {
     this.#options = options;
     this.name = options.spec.name;
+    this.#backoff = new Backoff(options.random);
     this.#letters = new LetterCount(options.countLetters, options.clock, this.#stopping.signal);
   }
 
@@ -179,16 +181,8 @@ export class Replica {
         },
         open: () => current().target.open(),
         prepare: (steps) => current().target.prepare?.(steps),
-        commit: async (part, position, steps, origin) => {
-          const committed = await this.#inTurn('', () => current().target.commit(part, position, steps, origin));
-          this.#letters.committed(committed.deadLetters);
-          return committed;
-        },
-        commitPieces: async (part, pieces) => {
-          const committed = await this.#inTurn('', () => current().target.commitPieces(part, pieces));
-          this.#letters.committed(committed.deadLetters);
-          return committed;
-        },
+        commit: async (part, position, steps, origin) => this.#went(await this.#inTurn('', () => current().target.commit(part, position, steps, origin))),
+        commitPieces: async (part, pieces) => this.#went(await this.#inTurn('', () => current().target.commitPieces(part, pieces))),
         tables: (part) => this.#inTurn('', () => current().target.tables(part)),
         stopTable: (part, table, stop) => this.#inTurn('', () => current().target.stopTable(part, table, stop)),
         forgetOthers: (part, tables) => this.#inTurn('', () => current().target.forgetOthers(part, tables)),
@@ -199,11 +193,7 @@ export class Replica {
         beginChunks: (load) => current().target.beginChunks(load),
         endChunks: (load, position) => current().target.endChunks(load, position),
         join: (part, position, applied) => this.#inTurn('', () => current().target.join(part, position, applied)),
-        load: async (load, signal) => {
-          const committed = await (signal.aborted ? nothing : current().target.load(load, signal));
-          this.#letters.committed(committed.deadLetters);
-          return committed;
-        },
+        load: async (load, signal) => this.#went(await (signal.aborted ? nothing : current().target.load(load, signal))),
         close: () => current().target.close(),
       };
       this.#parts.set(
@@ -227,6 +217,13 @@ export class Replica {
     }
   }
 
+  /** Something is at the target that was not: whatever fails next is tried again soon. */
+  #went(committed: Committed): Committed {
+    if (committed.rows > 0) this.#backoff.reset();
+    this.#letters.committed(committed.deadLetters);
+    return committed;
+  }
+
   /** Runs one after the other what parts ask of the target: a session has one transaction at a time. */
   #inTurn<T>(place: string, work: () => Promise<T>): Promise<T> {
     const turn = (this.#turns.get(place) ?? Promise.resolve()).then(work);
@@ -242,8 +239,7 @@ export class Replica {
   }
 
   async #run(): Promise<void> {
-    const { clock, logger, metrics, random } = this.#options;
-    const backoff = new Backoff(random);
+    const { clock, logger, metrics } = this.#options;
     const stopped = this.#stopping.signal;
     while (!stopped.aborted) {
       if (this.#paused) await this.#paused.resumed;
@@ -256,7 +252,7 @@ export class Replica {
         await this.#runOnce(this.#attempt);
       } catch (thrown) {
         const error = asMillraceError(thrown);
-        if (clock.monotonic() - startedMs > 30_000) backoff.reset();
+        if (clock.monotonic() - startedMs > 30_000) this.#backoff.reset();
         if (!error.retriable) {
           this.#trouble = { state: 'failed', error };
           logger.error('the replica failed', { code: error.code, error: error.message, where: error.where, detail: error.detail, next: error.hint });
@@ -265,7 +261,7 @@ export class Replica {
         if (!stopped.aborted) {
           this.#trouble = { state: 'retrying', error };
           metrics.add('replicaRetries', { replica: this.name });
-          const delayMs = backoff.next();
+          const delayMs = this.#backoff.next();
           logger.warn('the target is away, trying again', { code: error.code, error: error.message, delayMs: Math.round(delayMs) });
           await clock.sleep(delayMs, stopped);
         }

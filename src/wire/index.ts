@@ -5,3 +5,4 @@ export { describePgError, isTransient, PgError } from './pg/errors.ts';
 export { withConnection } from './pg/with-connection.ts';
 export { displayTarget, parsePgUrl, type ConnectOptions, type PgAddress } from './pg/url.ts';
 export type { Secret } from './pg/secret.ts';
+export { longLived } from './pg/session-settings.ts';

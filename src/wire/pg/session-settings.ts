@@ -40,3 +40,16 @@ export class SessionSettings {
     return { text: at < 0 ? `${sql}; ${this.#local}` : `${sql.slice(0, at)}; ${this.#local}${sql.slice(at)}`, extra: 0 };
   }
 }
+
+/**
+ * Settings of sessions that live long: no limit of a role or database ends them or what they do, and their server notices within a minute that a
+ * silent connection leads to nobody. `major`: the server's version.
+ */
+export const longLived = (major: number): Readonly<Record<string, string>> => ({
+  statement_timeout: '0',
+  idle_session_timeout: '0',
+  ...(major >= 17 ? { transaction_timeout: '0' } : {}),
+  tcp_keepalives_idle: '30',
+  tcp_keepalives_interval: '10',
+  tcp_keepalives_count: '3',
+});

@@ -2,7 +2,7 @@
 import { MillraceError } from '../../../base/index.ts';
 import { asEpoch, type Epoch, formatLsn, parseLsn, type Position, type SourceIdentity } from '../../../data/index.ts';
 import type { ConsumerPosition } from '../../../flow/index.ts';
-import { describePgError, PgError } from '../../../wire/index.ts';
+import { type ConnectOptions, describePgError, PgConnection, PgError } from '../../../wire/index.ts';
 import type { Session } from './session.ts';
 
 export const text = (...values: (string | null)[]): (Buffer | null)[] => values.map((value) => (value === null ? null : Buffer.from(value)));
@@ -20,6 +20,11 @@ const advance = `with p as (update millrace.positions set epoch = epoch + 1, pos
 const first = `with f as (select 1 from millrace.positions where consumer = $1 and part = '' and fence = $3::int8 for share),
   p as (insert into millrace.positions (consumer, part, fence, epoch, position, system_id, timeline)
     select $1, $2, $3::int8, $4::int8 + 1, $5, $6, $7::int4 from f on conflict do nothing returning 1) select 1 / count(*) from p`;
+/** Sessions that block this one and wait for their client: whoever raises the fence is the owner now, and theirs may be gone without a word. */
+const breakOff = `select pg_catalog.pg_terminate_backend(b.pid) from pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) b(pid)
+  join pg_catalog.pg_stat_activity a using (pid) where a.wait_event_type = 'Client' and a.usename = current_user`;
+/** How long a predecessor's session may hold the row before it is looked at. */
+const patienceMs = 2000;
 const hold = `with f as (select 1 from millrace.positions where consumer = $1 and part = '' and fence = $2::int8 for share) select 1 / count(*) from f`;
 
 export class Fence {
@@ -38,20 +43,26 @@ export class Fence {
 
   /**
    * Raises the fence and reads the positions. With `again` only if it is still ours: after a broken connection another process may have
-   * taken over meanwhile, and must not be pushed out.
+   * taken over meanwhile, and must not be pushed out. Then throws a retriable error when the positions are not those that were left there, or
+   * that the commit under way would have made (`pending`): whoever goes on without reading the stream again would leave a gap.
    */
-  async raise(session: Session, again: boolean): Promise<readonly ConsumerPosition[]> {
+  async raise(session: Session, again: boolean, pending?: { readonly part: string; readonly epoch: bigint }): Promise<readonly ConsumerPosition[]> {
     const { connection } = session;
-    await connection.query('begin');
+    const begun = await connection.query('begin; select pg_catalog.pg_backend_pid()');
+    const pid = String(begun.at(-1)?.rows[0]?.[0]);
+    const watch = setInterval(() => void this.#breakOff(connection.options, pid), patienceMs);
     try {
       const [row] = again
         ? await connection.rows<{ fence: string }>(takeAgain, [this.consumer, this.#fence])
         : await connection.rows<{ fence: string }>(take, [this.consumer]);
-      if (!row) throw fenced(this.consumer);
+      if (!row) throw (await this.#isOlder(session)) ? this.#movedBack(session) : fenced(this.consumer);
       const parts = await connection.rows<{ part: string; epoch: string; position: string; system_id: string; timeline: string }>(takeParts, [this.consumer, row.fence]);
       await connection.query('commit');
       this.#fence = row.fence;
+      const left = (part: string, epoch: string): boolean => String(this.#positions.get(part)?.epoch ?? 0n) === epoch || (part === pending?.part && String(pending.epoch) === epoch);
+      const isMoved = again && (parts.some(({ part, epoch }) => !left(part, epoch)) || [...this.#positions.keys()].some((part) => !parts.some((one) => one.part === part)));
       this.#positions.clear();
+      if (isMoved) throw this.#movedBack(session);
       for (const { part, epoch, position, system_id, timeline } of parts) {
         this.#positions.set(part, { part, epoch: asEpoch(BigInt(epoch)), position: parseLsn(position), identity: { systemId: system_id, timeline: Number(timeline) } });
       }
@@ -59,6 +70,30 @@ export class Fence {
     } catch (error) {
       if (!connection.closed) await connection.query('rollback').catch(() => undefined);
       throw describePgError(error, connection.where);
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  async #isOlder({ connection }: Session): Promise<boolean> {
+    const [row] = await connection.rows<{ fence: string }>(`select fence::text from millrace.positions where consumer = $1 and part = ''`, [this.consumer]);
+    return BigInt(row?.fence ?? 0) < BigInt(this.#fence);
+  }
+
+  #movedBack({ connection }: Session): MillraceError {
+    return new MillraceError('TARGET_BUSY', `the position of "${this.consumer}" in the target is not the one that was left there`, {
+      where: connection.where, detail: 'the target was restored from an older state, or lost commits that it had confirmed (synchronous_commit = off)',
+      hint: 'nothing: the stream is read again from the position that the target has',
+    });
+  }
+
+  /** A half-open connection would keep its transaction, and so our row, until the server notices that nobody is there. */
+  async #breakOff(options: ConnectOptions, pid: string): Promise<void> {
+    try {
+      const connection = await PgConnection.connect(options);
+      await connection.rows(breakOff, [pid]).finally(() => void connection.close());
+    } catch {
+      // Then `lock_timeout` ends the wait, and it is tried again.
     }
   }
 

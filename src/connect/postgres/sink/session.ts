@@ -1,7 +1,7 @@
 // A session at the target: its settings, its prepared statements, its temporary tables, and what was sent and is not answered yet.
 import type { Logger } from '../../../base/index.ts';
 import { type Origin, originPrefix } from '../../../data/index.ts';
-import { type ConnectOptions, PgConnection, type PgError, type Result } from '../../../wire/index.ts';
+import { type ConnectOptions, longLived, PgConnection, type PgError, type Result } from '../../../wire/index.ts';
 import type { Layout } from './layout.ts';
 import { copyInto, stageColumns } from './statements.ts';
 
@@ -24,8 +24,9 @@ const settings = {
   bytea_output: 'hex',
   standard_conforming_strings: 'on',
   jit: 'off',
-  statement_timeout: '0',
   lock_timeout: '30s',
+  // Of a machine of ours that is gone no locks may stay, not even while something is on its way to it.
+  tcp_user_timeout: '60s',
   // Staged rows are never analyzed, and target tables grow while plans are cached: rows are always found through the key's index.
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
@@ -65,7 +66,7 @@ export class Session {
   static async open(options: SessionOptions): Promise<Session> {
     const connection = await PgConnection.connect(options.connect);
     connection.onSlow = (reason) => options.onSlow?.(reason);
-    await connection.set({ ...settings, idle_in_transaction_session_timeout: `${options.idleTimeoutMs ?? 60_000}ms` });
+    await connection.set({ ...longLived(connection.major), ...settings, idle_in_transaction_session_timeout: `${options.idleTimeoutMs ?? 60_000}ms` });
     const replicaRole = await connection.query('begin; set local session_replication_role = replica; commit').then(() => true, () => false);
     if (replicaRole) await connection.set({ session_replication_role: 'replica' });
     else await connection.query('rollback');

@@ -255,7 +255,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       const session = await Session.open(this.#options);
       this.#session = session;
       this.#layouts.clear();
-      await this.#fence.raise(session, true);
+      await this.#fence.raise(session, true, this.#pending);
       await this.#letters.load(session, this.#options.consumer);
       return session;
     } catch (error) {

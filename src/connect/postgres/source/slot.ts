@@ -1,7 +1,7 @@
 // The replication slot and the publication of a source: found, made, checked, dropped.
 import { crashPoint, MillraceError } from '../../../base/index.ts';
 import { type Lsn, parseLsn, quoteIdent, quoteLiteral, quoteTable, tableAddress } from '../../../data/index.ts';
-import { describePgError, PgError, type PgConnection } from '../../../wire/index.ts';
+import { describePgError, longLived, PgError, type PgConnection } from '../../../wire/index.ts';
 import type { CatalogTable } from '../catalog.ts';
 import { notYet, readSince, type Since, type SourceNames, withMark } from './owner.ts';
 
@@ -47,6 +47,7 @@ export async function createSlot(
   const options = kind === 'temporary' ? "TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')" : "LOGICAL pgoutput (SNAPSHOT 'nothing')";
   const watch = setInterval(() => void blockers(control, replication.pid).then(onWait, () => undefined), 500);
   try {
+    await replication.set({ ...longLived(replication.major), lock_timeout: '0' });
     const [result] = await replication.query(`CREATE_REPLICATION_SLOT ${quoteIdent(name)} ${options}`);
     const row = result?.rows[0];
     if (!row?.[1]) throw new MillraceError('PROTOCOL_VIOLATION', 'the server made a slot without saying where', { where: replication.where });

@@ -6,7 +6,7 @@ import {
   type Batch, type Column, isAmong, keyToText, keyFromText, type Lsn, quoteIdent, quoteLiteral, quoteTable, rangeKey, type Relation, tableAddress, type TablePattern,
 } from '../../../data/index.ts';
 import type { Chunk, RowKeys, Snapshot, SnapshotSize } from '../../../flow/index.ts';
-import { type ConnectOptions, describePgError, PgConnection, PgError } from '../../../wire/index.ts';
+import { type ConnectOptions, describePgError, longLived, PgConnection, PgError } from '../../../wire/index.ts';
 import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, textSettings } from '../catalog.ts';
 import { TypeCatalog } from '../types.ts';
 import { createSlot } from './slot.ts';
@@ -237,7 +237,7 @@ export class PostgresSnapshot implements Snapshot {
  * TRUNCATE would wait for its own cut, for ever. It fails instead, the cut is closed, the statement passes, and the table is read again.
  */
 async function enter(connection: PgConnection, name: string): Promise<void> {
-  await connection.set({ ...textSettings, idle_in_transaction_session_timeout: '0', lock_timeout: '2s' });
+  await connection.set({ ...textSettings, ...longLived(connection.major), idle_in_transaction_session_timeout: '0', lock_timeout: '2s' });
   await connection.query(`begin isolation level repeatable read read only; set transaction snapshot ${quoteLiteral(name)}`);
 }
 

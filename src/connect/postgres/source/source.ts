@@ -57,6 +57,8 @@ export class PostgresSource implements Source {
   /** The connection that finds or makes the slot, which may take long. */
   #starting: PgConnection | undefined;
   #closed = false;
+  /** The server process that the last stream came from. */
+  #streamedBy: number | undefined;
   #acknowledged = asLsn(0n);
   /** Binary values unless a type inside some column cannot be sent that way: then the server would fail, so text. */
   #binary = true;
@@ -80,6 +82,7 @@ export class PostgresSource implements Source {
     const control = await this.#controlConnection();
     try {
       await this.#checkServer(control);
+      await this.#endFormerStream(control);
       const tables = await this.#readTables(control);
       this.#tables = tables;
       this.#refuseWithoutIdentity();
@@ -102,6 +105,7 @@ export class PostgresSource implements Source {
     const relations = this.#relations;
     assert(relations, 'stream before open');
     const connection = await PgConnection.connect(this.#connect, { replication: 'database' });
+    this.#streamedBy = connection.pid;
     let bytesCounted = 0;
     const count = (): void => {
       this.#options.onBytes?.(connection.bytesIn - bytesCounted);
@@ -265,6 +269,14 @@ export class PostgresSource implements Source {
     if (row?.level !== 'logical') {
       throw new MillraceError('WAL_LEVEL', `wal_level is ${row?.level}`, { where: this.where, hint: 'alter system set wal_level = logical; then restart the server (on a managed one, `millrace doctor` prints how)' });
     }
+  }
+
+  /** Our last stream has ended, but if its connection broke without a word, its server process holds the slot until the server notices. */
+  async #endFormerStream(control: PgConnection): Promise<void> {
+    const slot = this.#streamedBy === undefined ? undefined : await readSlot(control, this.#options.slot);
+    if (!slot || slot.activePid !== this.#streamedBy) return;
+    // Where that is not allowed, the slot is tried again until it is free.
+    await control.rows('select pg_catalog.pg_terminate_backend($1::int4, 1000)', [String(slot.activePid)]).catch(() => undefined);
   }
 
   async #readTables(control: PgConnection): Promise<CatalogTable[]> {

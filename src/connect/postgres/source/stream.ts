@@ -3,7 +3,7 @@ import { type Clock, crashPoint, type Logger, MillraceError, readI64 } from '../
 import { PgoutputDecoder, type RelationMessage } from '../../../codec/index.ts';
 import { asLsn, formatLsn, type Lsn, type Position, quoteIdent, quoteLiteral, RunBuilder, type Relation } from '../../../data/index.ts';
 import type { RunSink } from '../../../flow/index.ts';
-import type { CopyBoth, PgConnection } from '../../../wire/index.ts';
+import { type CopyBoth, longLived, type PgConnection } from '../../../wire/index.ts';
 import { type Committed, InProgress, type SpillOptions } from './in-progress.ts';
 
 const XLOG_DATA = 'w'.charCodeAt(0);
@@ -58,6 +58,7 @@ export async function followStream(connection: PgConnection, options: StreamOpti
   try {
     if (signal.aborted) return;
     await stream.begin();
+    await connection.set({ ...longLived(connection.major), wal_sender_timeout: '60s' });
     const copy = await Promise.race([connection.copyBoth(sql, (bytes, from, to) => stream.receive(bytes, from, to)), stream.failed]);
     stream.start(copy);
     await Promise.race([copy.ended, stream.failed]);
