@@ -32,15 +32,16 @@ export class MillraceError extends Error {
   }
 }
 
-/** What the system answers when it will not let us read or write. */
-const refusals: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT']);
+/** What the system answers when it will not let us read or write, and whether that passes by itself. */
+const refusals: ReadonlyMap<string, boolean> = new Map([['EACCES', false], ['EPERM', false], ['EROFS', false], ['ENOSPC', true], ['EDQUOT', true]]);
 
 /** Any thrown value as a MillraceError: unknown ones become INTERNAL with the original as cause. */
 export function asMillraceError(thrown: unknown): MillraceError {
   if (thrown instanceof MillraceError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const { code = '', path } = (thrown ?? {}) as NodeJS.ErrnoException;
-  if (path !== undefined && refusals.has(code)) return new MillraceError('FILE_REFUSED', message, { cause: thrown, where: path });
+  const passes = refusals.get(code);
+  if (path !== undefined && passes !== undefined) return new MillraceError('FILE_REFUSED', message, { cause: thrown, where: path, retriable: passes });
   return new MillraceError('INTERNAL', message, { cause: thrown, ...(thrown instanceof Error && thrown.stack ? { detail: thrown.stack } : {}) });
 }
 

@@ -102,7 +102,6 @@ export class EmbeddedStream implements ChangeStream {
     return this.#log.bytes;
   }
 
-  /** Why the disk refuses at the moment; undefined while it does not. For status. */
   get failure(): MillraceError | undefined {
     return this.#log.failure;
   }

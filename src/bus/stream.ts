@@ -1,4 +1,5 @@
 // The port between capture and consumers: whole transactions of one source, in commit order, by source position.
+import type { MillraceError } from '../base/index.ts';
 import type { Position } from '../data/index.ts';
 import type { Run } from '../data/index.ts';
 
@@ -13,6 +14,8 @@ export interface ChangeStream {
   readonly durableEnd: Position | undefined;
   /** Bytes kept on disk. */
   readonly bytes: number;
+  /** Why the disk refuses at the moment, which is tried again all the time; undefined while it does not. */
+  readonly failure: MillraceError | undefined;
 
   /** Forgets everything and begins at `position`. Only with no reader behind it: the caller has checked that nobody needs what is forgotten. */
   reset(position: Position): Promise<void>;

@@ -2,13 +2,15 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Writes JSON with a line's end. The folder must be there. */
+/** Writes JSON with a line's end. The folder must be there. Errors of the system have the path. */
 export function writeDurably(path: string, content: object): void {
   const made = `${path}.new`;
   const file = openSync(made, 'w');
   try {
     writeSync(file, `${JSON.stringify(content)}\n`);
     fsyncSync(file);
+  } catch (error) {
+    throw Object.assign(error as Error, { path });
   } finally {
     closeSync(file);
   }

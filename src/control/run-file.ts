@@ -1,7 +1,7 @@
 // .millrace/run.json: which process runs this project, and where it answers HTTP. It is also the lock: one process a folder.
 import { linkSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MillraceError } from '../base/index.ts';
+import { asMillraceError, MillraceError } from '../base/index.ts';
 
 export interface RunFile {
   readonly pid: number;
@@ -40,13 +40,15 @@ export function claimRunFile(folder: string, http: string): () => void {
   const path = runFilePath(folder);
   mkdirSync(join(folder, '.millrace'), { recursive: true });
   const own = `${path}.${process.pid}`;
-  writeFileSync(own, `${JSON.stringify({ pid: process.pid, http } satisfies RunFile)}\n`);
   try {
+    writeFileSync(own, `${JSON.stringify({ pid: process.pid, http } satisfies RunFile)}\n`);
     for (;;) {
       assertNotRunning(folder);
       if (link(own, path)) break;
       setAside(path, `${own}.stale`);
     }
+  } catch (error) {
+    throw error instanceof MillraceError ? error : asMillraceError(Object.assign(error as Error, { path: own }));
   } finally {
     rmSync(own, { force: true });
   }

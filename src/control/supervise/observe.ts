@@ -18,6 +18,7 @@ export function sourceStatus(capture: Capture, replicas: readonly Replica[], lag
   const base: Condition =
     condition.state === 'retrying' || condition.state === 'failed'
       ? fromError(condition.state, condition.error)
+      : stream.failure ? fromError('retrying', stream.failure)
       : { state: condition.state === 'streaming' && loading ? 'snapshot' : condition.state, ...('reason' in condition && condition.reason ? { reason: condition.reason } : {}) };
   const tables: Record<string, TableStatus> = {};
   for (const relation of capture.relations) {

@@ -233,7 +233,8 @@ class RunningProject implements Running {
       await Promise.race([replicas, this.#around.clock.sleep(replicasStopMsMax, deadline.signal)]);
       for (const capture of this.#captures) {
         await capture.stop();
-        await capture.stream.close();
+        // What could not be written is still at the source: nobody has told it to forget that.
+        await capture.stream.close().catch((error: unknown) => this.#around.logger.warn('the log was closed before all of it was written', { source: capture.source.name, error: String(error) }));
       }
       await replicas;
     })().finally(this.#release);
