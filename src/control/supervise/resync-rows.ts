@@ -12,6 +12,7 @@ type Counted = RowsReport['tables'][number];
 
 /** So many differing rows of a table are mended at a time. */
 const repairKeysMax = 100_000;
+const repairRoundsMax = 10;
 
 /** See Running.resyncRows. `wanted`: source → tables, none standing for all. */
 export async function resyncRows(
@@ -25,6 +26,20 @@ export async function resyncRows(
 async function repair(
   project: Project, spec: ReplicaSpec, replica: Replica, running: Running, wanted: ReadonlyMap<string, readonly string[]>, signal: AbortSignal,
 ): Promise<Counted[]> {
+  const counted: Counted[] = [];
+  let left = wanted;
+  // A row whose key has changed between the comparison and its turn is found by the next one, which also proves that the others are right.
+  for (let round = 0; left.size > 0 && round < repairRoundsMax; round++) {
+    const tables = await repairOnce(project, spec, replica, running, left, signal);
+    counted.push(...tables.map(({ source: _, ...each }) => each));
+    left = new Map([...Map.groupBy(tables.filter(({ target }) => !replica.isShared(target)), ({ source }) => source)].map(([source, own]) => [source, own.map(({ table }) => table)]));
+  }
+  return [...Map.groupBy(counted, ({ table, target }) => `${table} ${target}`).values()].map((same) => ({ ...(same[0] as Counted), rows: same.reduce((sum, { rows }) => sum + rows, 0) }));
+}
+
+async function repairOnce(
+  project: Project, spec: ReplicaSpec, replica: Replica, running: Running, wanted: ReadonlyMap<string, readonly string[]>, signal: AbortSignal,
+): Promise<(Counted & { source: string })[]> {
   const found: { source: string; table: string; target: string; keys: readonly RowKey[] }[] = [];
   const holder = { hold: running.hold.bind(running), release: async (name: string) => running.release(name) };
   await verifyReplica(project, spec, holder, signal, {
@@ -32,11 +47,11 @@ async function repair(
     chooses: (source, table) => wanted.has(source) && (wanted.get(source)?.length === 0 || wanted.get(source)?.includes(table) === true),
     differs: (source, { relation, target }, keys) => found.push({ source, table: tableAddress(relation), target: tableAddress(target), keys }),
   });
-  const counted: Counted[] = [];
+  const counted: (Counted & { source: string })[] = [];
   const errors: unknown[] = [];
   for (const { source, table, target, keys } of found) {
     // One that cannot be mended does not keep the others from it.
-    await replica.mend(source, table, target, inPages(keys)).then((rows) => counted.push({ table, target, rows }), (error: unknown) => errors.push(error));
+    await replica.mend(source, table, target, inPages(keys)).then((rows) => counted.push({ source, table, target, rows }), (error: unknown) => errors.push(error));
   }
   if (errors.length > 0) throw errors[0];
   return counted;

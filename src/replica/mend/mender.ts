@@ -41,8 +41,6 @@ interface Cut {
   readonly snapshot: Snapshot;
   readonly relation: Relation;
   readonly takenMs: number;
-  readonly membership: FeedMembership;
-  touched: Touched | undefined;
 }
 
 let menders = 0;
@@ -52,6 +50,12 @@ export class Mender {
   readonly #signal: AbortSignal;
   readonly #name: string;
   #cut: Cut | undefined;
+  /** Keeps what lies behind the snapshot in the log. */
+  #membership: FeedMembership | undefined;
+  /** Since the beginning, or since the table had its shape. */
+  #touched: Touched | undefined;
+  /** Keys that rows had after they moved and that have been read again. */
+  readonly #followed = new Set<string>();
 
   constructor(options: MenderOptions, signal: AbortSignal) {
     this.#options = options;
@@ -64,18 +68,35 @@ export class Mender {
     keyFields(this.#route());
     let rows = 0;
     try {
+      this.#membership = this.#options.feed.join(this.#name);
+      this.#watch();
       for await (const keys of pages) {
         let left = keys;
         for (let round = 0; left.length > 0; round++) {
           if (round === roundsMax) throw new MillraceError('NOT_STREAMING', `${left.length} rows of ${this.#options.from} change too often to be read again`, { hint: 'try again in a quieter moment' });
+          if (round > 1) await this.#options.clock.sleep(50 * round, this.#signal);
           left = await this.#round(left, round > 0);
         }
         rows += keys.length;
       }
       return rows;
     } finally {
+      this.#touched?.close();
+      this.#membership?.leave();
       await this.#close();
     }
+  }
+
+  /** Reads what the stream does to the table from here on. */
+  #watch(): Touched {
+    const { part, feed, replica } = this.#options;
+    const { applied } = part.progress;
+    if (applied === undefined) throw new MillraceError('NOT_STREAMING', `replica "${replica}" has not begun`);
+    const { end } = feed.stream;
+    this.#touched?.close();
+    this.#membership?.holds(applied);
+    const route = this.#route();
+    return (this.#touched = new Touched(feed.stream.read(end !== undefined && applied > end ? end : applied), applied, route.relation, keyFields(route)));
   }
 
   /** Returns the keys that need another round. */
@@ -103,18 +124,21 @@ export class Mender {
   async #write(cut: Cut, fields: readonly number[], batches: readonly Batch[], gone: readonly RowKey[], all: ReadonlyMap<string, RowKey>): Promise<RowKey[]> {
     const { part, target, clock } = this.#options;
     const untilMs = clock.monotonic() + turnMsMax;
+    const touched = this.#touched as Touched;
     for (;;) {
+      // Most of it is read before its turn, which holds up the stream.
+      await touched.advance(part.progress.applied ?? touched.position);
       const left = await part.errands.run(async (applied) => {
         if (part.progress.phase !== 'streaming' || applied < cut.snapshot.position) return undefined;
         const route = this.#route();
-        const touched = await this.#touchedAt(cut, fields, applied);
-        if (route.relation.version !== cut.relation.version || touched.reshaped) return [...all.values()];
-        const steps = this.#steps(route, fields, batches, gone, touched, applied);
+        await touched.advance(applied);
+        if (route.relation.version !== cut.relation.version || touched.relation.version !== cut.relation.version || touched.reshaped) return [...all.values()];
+        const steps = this.#steps(route, fields, batches, gone, applied, (texts) => touched.of(sameKey(cut.relation, fields, texts), cut.snapshot.position) === undefined);
         if (steps.length > 0) await target.commit(part.source, applied, steps);
-        return [...all.values()].flatMap(({ texts }) => {
-          const rest = touched.partOf(texts);
-          return rest ? [{ texts: rest, atTarget: true }] : [];
-        });
+        return [...all].flatMap(([key, wanted]) => [
+          ...(touched.of(key, cut.snapshot.position) === 'part' ? [wanted] : []),
+          ...touched.movedTo(key).filter((texts) => this.#follows(sameKey(cut.relation, fields, texts))).map((texts) => ({ texts, atTarget: true })),
+        ]);
       }, turnMsMax, this.#signal);
       if (left) return left;
       if (clock.monotonic() > untilMs) throw new MillraceError('NOT_STREAMING', `replica "${this.#options.replica}" is behind its source`, { hint: 'try again when it has caught up' });
@@ -122,11 +146,19 @@ export class Mender {
     }
   }
 
-  #steps(route: Route, fields: readonly number[], batches: readonly Batch[], gone: readonly RowKey[], touched: Touched, applied: Position): TableStep[] {
+  /** A key is followed once. */
+  #follows(key: string): boolean {
+    const isNew = !this.#followed.has(key);
+    this.#followed.add(key);
+    return isNew;
+  }
+
+  #steps(
+    route: Route, fields: readonly number[], batches: readonly Batch[], gone: readonly RowKey[], applied: Position, untouched: (texts: readonly string[]) => boolean,
+  ): TableStep[] {
     const { relation } = route;
     const run = (batch: Batch): Run =>
       ({ transactions: [{ xid: 0, commit: applied, end: applied, timeUs: BigInt(Math.round(this.#options.clock.now())) * 1000n, firstSeq: 0 }], batches: [batch], open: false, position: applied });
-    const untouched = (texts: readonly string[]): boolean => touched.of(sameKey(relation, fields, texts)) === undefined;
     // Where deletes are soft, one of a row that the target never had would have nothing to mark.
     const left = gone.filter((key) => this.#options.deletes && (key.atTarget || route.rule?.deletes !== 'soft') && untouched(key.texts));
     const rows = batches.map((batch) => {
@@ -146,13 +178,6 @@ export class Mender {
     return [...(left.length > 0 ? [deletesOf(relation, fields, left)] : []), ...rows].flatMap(steps);
   }
 
-  async #touchedAt(cut: Cut, fields: readonly number[], applied: Position): Promise<Touched> {
-    const { position } = cut.snapshot;
-    cut.touched ??= new Touched(this.#options.feed.stream.read(position), position, cut.relation, fields);
-    await cut.touched.advance(applied);
-    return cut.touched;
-  }
-
   #route(): Route {
     const { part, from, to } = this.#options;
     for (const relation of part.routes?.relations ?? []) {
@@ -163,35 +188,27 @@ export class Mender {
   }
 
   async #current(fresh: boolean): Promise<Cut> {
-    const { feed, clock, part } = this.#options;
+    const { feed, clock } = this.#options;
     const known = this.#cut;
-    if (known && !fresh && clock.monotonic() - known.takenMs < snapshotMsMax && (known.touched?.size ?? 0) < touchedMax) return known;
+    if (known && !fresh && clock.monotonic() - known.takenMs < snapshotMsMax && (this.#touched?.size ?? 0) < touchedMax) return known;
     await this.#close();
-    const { applied } = part.progress;
-    if (applied === undefined) throw new MillraceError('NOT_STREAMING', `replica "${this.#options.replica}" has not begun`);
-    // What lies behind the snapshot is read from the log.
-    const membership = feed.join(this.#name);
-    membership.holds(applied);
-    try {
-      const { relation: wanted } = this.#route();
-      const snapshot = await feed.source.snapshot([wanted], this.#signal);
-      const relation = snapshot.relations.find((one) => one.oid === wanted.oid);
-      if (!relation) {
-        await snapshot.close();
-        throw new MillraceError('RESYNC_IMPOSSIBLE', `${tableAddress(wanted)} is gone`);
-      }
-      return (this.#cut = { snapshot, relation, takenMs: clock.monotonic(), membership, touched: undefined });
-    } catch (error) {
-      membership.leave();
-      throw error;
+    const { relation: wanted } = this.#route();
+    let touched = this.#touched as Touched;
+    if (touched.reshaped || touched.relation.version !== wanted.version) touched = this.#watch();
+    const snapshot = await feed.source.snapshot([wanted], this.#signal);
+    const relation = snapshot.relations.find((one) => one.oid === wanted.oid);
+    if (!relation) {
+      await snapshot.close();
+      throw new MillraceError('RESYNC_IMPOSSIBLE', `${tableAddress(wanted)} is gone`);
     }
+    touched.forget(snapshot.position);
+    this.#membership?.holds(touched.position);
+    return (this.#cut = { snapshot, relation, takenMs: clock.monotonic() });
   }
 
   async #close(): Promise<void> {
     const cut = this.#cut;
     this.#cut = undefined;
-    cut?.touched?.close();
-    cut?.membership.leave();
     await cut?.snapshot.close();
   }
 }

@@ -1,7 +1,7 @@
-// What the stream has done to a table's rows behind a snapshot of it.
+// What the stream does to a table's rows while some of them are read again.
 import { assert } from '../../base/index.ts';
 import type { StreamReader } from '../../bus/index.ts';
-import { type Batch, Before, Op, type Position, type Relation, tableAddress } from '../../data/index.ts';
+import { asPosition, type Batch, Before, Op, type Position, type Relation, type Run, tableAddress, transactionOf } from '../../data/index.ts';
 import { Image } from '../rules/image.ts';
 import { sameKey } from './mendable.ts';
 
@@ -11,28 +11,44 @@ import { sameKey } from './mendable.ts';
  */
 export type Touch = 'whole' | 'part';
 
+const never = asPosition(0n);
+
+/** Where the transactions end that have touched a row last, in each of the ways. */
+interface Touches {
+  whole: Position;
+  part: Position;
+}
+
 export class Touched {
+  readonly relation: Relation;
   readonly #reader: StreamReader;
-  readonly #relation: Relation;
   readonly #fields: readonly number[];
-  readonly #keys = new Map<string, Touch>();
-  /** Rows of which only a part came under a new key: old one → the new one's texts. */
-  readonly #moves = new Map<string, readonly string[]>();
+  readonly #keys = new Map<string, Touches>();
+  /** Old key → the keys that rows got instead, where only a part of the row came along. */
+  readonly #moves = new Map<string, { texts: readonly string[]; at: Position }[]>();
   readonly #after: Image;
   readonly #before: Image;
   #position: Position;
-  #emptied = false;
-  /** The table has had another shape meanwhile. */
+  #emptied = never;
+  /** The table has another shape by now. */
   reshaped = false;
 
-  /** @param reader At `position`, where the snapshot stands. */
+  /** @param reader At `position`. */
   constructor(reader: StreamReader, position: Position, relation: Relation, fields: readonly number[]) {
+    this.relation = relation;
     this.#reader = reader;
     this.#position = position;
-    this.#relation = relation;
     this.#fields = fields;
     this.#after = new Image(relation);
     this.#before = new Image(relation);
+  }
+
+  get position(): Position {
+    return this.#position;
+  }
+
+  get size(): number {
+    return this.#keys.size;
   }
 
   /** Goes on to `position` at least. What lies a little behind it may be seen too: it will come to the target by itself. */
@@ -41,60 +57,64 @@ export class Touched {
       const run = await this.#reader.next(true);
       assert(run, 'a reader closed while it is read');
       for (const batch of run.batches) {
-        if (batch.relation.oid !== this.#relation.oid) continue;
-        if (batch.relation.version === this.#relation.version) this.#see(batch);
+        if (batch.relation.oid !== this.relation.oid) continue;
+        if (batch.relation.version === this.relation.version) this.#see(batch, run);
         else this.reshaped = true;
       }
-      if (run.truncate?.relations.some((relation) => tableAddress(relation) === tableAddress(this.#relation))) this.#emptied = true;
+      if (run.truncate?.relations.some((relation) => tableAddress(relation) === tableAddress(this.relation))) this.#emptied = run.transactions.at(-1)?.end ?? run.position;
       if (!run.open) this.#position = run.position;
     }
   }
 
-  of(key: string): Touch | undefined {
-    return this.#emptied ? 'whole' : this.#keys.get(key);
+  /** What has happened to a row behind a position. */
+  of(key: string, since: Position): Touch | undefined {
+    const { whole, part } = this.#keys.get(key) ?? { whole: never, part: never };
+    if (whole > since || this.#emptied > since) return 'whole';
+    return part > since ? 'part' : undefined;
   }
 
-  /** The texts of the key that a row has now of which the stream has carried only a part; undefined when nothing of it is left to be brought. */
-  partOf(texts: readonly string[]): readonly string[] | undefined {
-    const key = sameKey(this.#relation, this.#fields, texts);
-    const next = this.#moves.get(key);
-    if (next) return this.partOf(next);
-    return this.of(key) === 'part' ? texts : undefined;
+  /** The keys that rows of a key have now, if only a part of them came along. */
+  movedTo(key: string): (readonly string[])[] {
+    return (this.#moves.get(key) ?? []).filter(({ texts, at }) => (this.#keys.get(this.#keyOf(texts))?.whole ?? never) < at).map(({ texts }) => texts);
   }
 
-  get size(): number {
-    return this.#keys.size;
+  /** Nobody will ask for what happened up to a position. */
+  forget(position: Position): void {
+    for (const [key, { whole, part }] of this.#keys) if (whole <= position && part <= position) this.#keys.delete(key);
   }
 
   close(): void {
     this.#reader.close();
   }
 
-  #see(batch: Batch): void {
+  #see(batch: Batch, run: Run): void {
     for (let row = 0; row < batch.count; row++) {
+      const { end } = transactionOf(run, batch.seqs[row] as number);
       const hasBefore = batch.befores[row] !== Before.none;
       if (hasBefore) this.#before.load(batch.before, row, batch.formats);
       const old = hasBefore ? this.#textsOf(this.#before) : undefined;
       let now: readonly string[] | undefined;
+      const isPart = batch.partial[row] === 1;
       if (batch.ops[row] !== Op.delete) {
         this.#after.load(batch.after, row, batch.formats, hasBefore ? this.#before : undefined);
         now = this.#textsOf(this.#after);
-        this.#mark(now, batch.partial[row] === 1 ? 'part' : 'whole');
+        this.#mark(this.#keyOf(now), isPart ? 'part' : 'whole', end);
       }
-      if (old === undefined || (now && this.#keyOf(now) === this.#keyOf(old))) continue;
-      this.#mark(old, 'whole');
-      if (now && batch.partial[row] === 1) this.#moves.set(this.#keyOf(old), now);
+      const oldKey = old && this.#keyOf(old);
+      if (oldKey === undefined || (now && this.#keyOf(now) === oldKey)) continue;
+      this.#mark(oldKey, 'whole', end);
+      if (now && isPart) this.#moves.set(oldKey, [...(this.#moves.get(oldKey) ?? []), { texts: now, at: end }]);
     }
   }
 
-  #mark(texts: readonly string[], touch: Touch): void {
-    const key = this.#keyOf(texts);
-    this.#moves.delete(key);
-    if (touch === 'whole' || !this.#keys.has(key)) this.#keys.set(key, touch);
+  #mark(key: string, touch: Touch, end: Position): void {
+    let known = this.#keys.get(key);
+    if (!known) this.#keys.set(key, (known = { whole: never, part: never }));
+    known[touch] = end;
   }
 
   #keyOf(texts: readonly string[]): string {
-    return sameKey(this.#relation, this.#fields, texts);
+    return sameKey(this.relation, this.#fields, texts);
   }
 
   #textsOf(image: Image): string[] {
