@@ -16,7 +16,7 @@ export async function checkIdentity(known: ConsumerPosition, state: SourceState,
   const left = state.branches.find((branch) => branch.timeline === identity.timeline);
   const end = await source.end();
   if (known.position > end || (left && known.position > left.at)) {
-    throw new MillraceError('SOURCE_CHANGED', `source "${source.name}" is behind what replica "${replica}" has of it: it was restored from an older state`, {
+    throw new MillraceError('SOURCE_CHANGED', `source "${source.name}" is behind what replica "${replica}" has of it: it was restored from an older state, or a standby was promoted that had not received everything`, {
       detail: `${left ? `it left timeline ${left.timeline} at ${position(left.at)}` : `its log ends at ${position(end)}`}, the replica stands at ${position(known.position)}`,
       hint: `run \`millrace resync ${replica}\` to read its tables again`,
     });

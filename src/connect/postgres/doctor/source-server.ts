@@ -16,6 +16,7 @@ export interface SourceServer {
 const sql = `
 select json_build_object('role', current_user, 'database', current_database(), 'superuser', r.rolsuper, 'replication', r.rolreplication,
   'mayCreate', has_database_privilege(current_database(), 'CREATE'), 'recovery', pg_is_in_recovery(),
+  'feedback', current_setting('hot_standby_feedback') = 'on', 'followsSlot', exists (select from pg_catalog.pg_settings where name = 'primary_slot_name' and setting <> ''),
   'walLevel', current_setting('wal_level'), 'slotsMax', current_setting('max_replication_slots')::int, 'sendersMax', current_setting('max_wal_senders')::int,
   'slots', (select count(*) from pg_catalog.pg_replication_slots), 'senders', (select count(*) from pg_catalog.pg_stat_replication),
   'ourSlot', exists (select from pg_catalog.pg_replication_slots where slot_name = $1),
@@ -24,7 +25,7 @@ select json_build_object('role', current_user, 'database', current_database(), '
 from pg_catalog.pg_roles r where r.rolname = current_user`;
 
 interface Facts {
-  role: string; database: string; superuser: boolean; replication: boolean; mayCreate: boolean; recovery: boolean; walLevel: string;
+  role: string; database: string; superuser: boolean; replication: boolean; mayCreate: boolean; recovery: boolean; feedback: boolean; followsSlot: boolean; walLevel: string;
   slotsMax: number; sendersMax: number; slots: number; senders: number; ourSlot: boolean; keepMb: number; rdsMember: boolean;
 }
 
@@ -40,14 +41,21 @@ export async function checkSourceServer(connection: PgConnection, findings: Find
   return { role, database: ident(facts.database), superuser: facts.superuser, mayCreate: facts.mayCreate, recovery: facts.recovery };
 }
 
-function checkRecovery(connection: PgConnection, findings: Findings, { recovery }: Facts): void {
+function checkRecovery(connection: PgConnection, findings: Findings, { recovery, feedback, followsSlot }: Facts): void {
   if (!recovery) return;
   if (connection.major < 16) {
     findings.add('error', 'recovery', 'the server is a standby, and before PostgreSQL 16 a standby cannot decode changes', { detail: 'name the primary in the URL' });
   } else {
     findings.add('note', 'recovery', 'the server is a standby: the publication has to be made on the primary, and a slot waits for the primary to log a running transaction', {
-      sql: 'select pg_log_standby_snapshot();', detail: 'this statement, on the primary, makes a slot that waits go on at once',
+      detail: 'a slot that waits goes on at once when the primary runs: select pg_log_standby_snapshot();',
     });
+    // Without these the primary removes row versions of the catalog that the slot still needs, and the slot is lost.
+    const missing = [...(feedback ? [] : ['hot_standby_feedback = on']), ...(followsSlot ? [] : ['primary_slot_name = the name of a physical slot at the primary'])];
+    if (missing.length > 0) {
+      findings.add('warning', 'feedback', `the primary does not know what this standby still needs, so the slot can be lost at any time: ${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} missing`, {
+        detail: `set it at this server, then reload its configuration${followsSlot ? '' : "; at the primary: select pg_create_physical_replication_slot('standby')"}`,
+      });
+    } else findings.add('ok', 'feedback', 'the primary keeps what the standby needs');
   }
 }
 

@@ -13,6 +13,8 @@ interface SlotRow extends Record<string, string | null> {
   pid: string | null;
   status: string | null;
   kept: string | null;
+  /** Null before 17. */
+  failover: string | null;
 }
 
 const keepsMuch = 1 << 30;
@@ -21,8 +23,8 @@ const keepsMuch = 1 << 30;
 export async function checkSlots(connection: PgConnection, findings: Findings, slot: string): Promise<boolean> {
   const rows = await connection.rows<SlotRow>(
     `select slot_name::text as name, plugin::text, (database is not distinct from pg_catalog.current_database())::text as here, active::text, active_pid::text as pid,
-       wal_status::text as status, pg_catalog.pg_wal_lsn_diff(${walEndSql()}, restart_lsn)::text as kept
-     from pg_catalog.pg_replication_slots order by slot_name`,
+       wal_status::text as status, pg_catalog.pg_wal_lsn_diff(${walEndSql()}, restart_lsn)::text as kept, pg_catalog.to_jsonb(s) ->> 'failover' as failover
+     from pg_catalog.pg_replication_slots s order by slot_name`,
   );
   const drop = (name: string): string => `select pg_drop_replication_slot(${quoteLiteral(name)});`;
   const ours = rows.find((row) => row.name === slot);
@@ -37,6 +39,7 @@ export async function checkSlots(connection: PgConnection, findings: Findings, s
   } else {
     findings.add('ok', 'slot', `slot ${slot} is ${ours.active === 'true' ? `in use by server process ${ours.pid}` : 'idle'} and keeps ${sizeText(Number(ours.kept ?? 0))} of WAL`);
   }
+  if (ours) await checkFailover(connection, findings, ours, rows);
   for (const row of rows) {
     if (row === ours || row.active === 'true' || row.status === 'lost') continue;
     const kept = Number(row.kept ?? 0);
@@ -46,6 +49,24 @@ export async function checkSlots(connection: PgConnection, findings: Findings, s
   const kept = Math.max(0, ...rows.map((row) => Number(row.kept ?? 0)));
   findings.add('note', 'wal', `slots keep ${sizeText(kept)} of WAL${await walDirectory(connection)}`);
   return ours !== undefined;
+}
+
+/** Whether a standby that is promoted has the slot, and everything that a replica has: from 17 on it can. */
+async function checkFailover(connection: PgConnection, findings: Findings, ours: SlotRow, rows: readonly SlotRow[]): Promise<void> {
+  if (ours.failover === 'false') {
+    findings.add('note', 'failover', `slot ${ours.name} does not follow to a standby`, {
+      detail: `while \`millrace up\` does not run: psql "URL?replication=database" -c 'ALTER_REPLICATION_SLOT ${ours.name} (FAILOVER true)'`,
+    });
+  }
+  const standbys = rows.filter((row) => row.plugin === null && row.active === 'true');
+  if (ours.failover !== 'true' || standbys.length === 0) return;
+  const [row] = await connection.rows<{ waits: string | null }>("select pg_catalog.current_setting('synchronized_standby_slots', true) as waits");
+  if (row?.waits) findings.add('ok', 'failover', `what a standby lacks is not sent yet (${row.waits})`);
+  else {
+    findings.add('note', 'failover', 'a standby that is promoted may lack what a replica has already, which then has to be read again', {
+      detail: `at this server synchronized_standby_slots = ${quoteLiteral(standbys.map(({ name }) => name).join(', '))}, with the slots of those only that are to take over (nothing is sent while one of them is away); at them sync_replication_slots = on`,
+    });
+  }
 }
 
 /** Slot and publication of another project. */

@@ -4,7 +4,7 @@ import type { PgConnection } from '../../../wire/index.ts';
 import type { CatalogTable } from '../catalog.ts';
 import { ident } from '../target/sql-text.ts';
 import { ofAnotherProject, type ProjectIds, readMarks, type SourceNames } from './owner.ts';
-import { columnList, createPublicationSql, publicationMembers, readMembers, readSlot } from './slot.ts';
+import { columnList, createPublicationSql, inRecovery, publicationMembers, readMembers, readSlot } from './slot.ts';
 
 /** Statements without a semicolon at the end, with half a sentence why; empty when everything is there. Throws SLOT_OF_ANOTHER_PROJECT. */
 export async function planSource(connection: PgConnection, tables: readonly CatalogTable[], names: SourceNames, ids: ProjectIds): Promise<{ sql: string; why: string }[]> {
@@ -20,7 +20,8 @@ export async function planSource(connection: PgConnection, tables: readonly Cata
     else if (differs) statements.push({ sql: `alter publication ${ident(publication)} set table ${publicationMembers(tables)}`, why: `publication ${ident(publication)} holds other tables or columns` });
   }
   if (!(await readSlot(connection, slot))) {
-    statements.push({ sql: `select pg_create_logical_replication_slot(${quoteLiteral(slot).trim()}, 'pgoutput')`, why: `slot ${slot} is not there` });
+    const failover = connection.major >= 17 && !(await inRecovery(connection)) ? ', failover => true' : '';
+    statements.push({ sql: `select pg_create_logical_replication_slot(${quoteLiteral(slot).trim()}, 'pgoutput'${failover})`, why: `slot ${slot} is not there` });
   }
   return statements;
 }

@@ -38,14 +38,18 @@ export async function readSlot(control: PgConnection, name: string): Promise<Slo
 
 /**
  * Makes the slot. The server first waits for every open writing transaction, with the slot already visible; `onWait` hears whom it waits for.
- * Returns the consistent point: changes that commit from there on will be sent.
+ * Returns the consistent point: changes that commit from there on will be sent. From 17 on a permanent slot may follow to a standby that is
+ * promoted (`failover`); a standby makes none of that kind.
  */
 export async function createSlot(
   replication: PgConnection, control: PgConnection, name: string, kind: 'permanent' | 'temporary', onWait: (reason: string | undefined) => void,
 ): Promise<{ point: Lsn; snapshotName: string | null }> {
   if (kind === 'permanent') crashPoint('slot.before-create');
-  const options = kind === 'temporary' ? "TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')" : "LOGICAL pgoutput (SNAPSHOT 'nothing')";
-  const watch = setInterval(() => void blockers(control, replication.pid).then(onWait, () => undefined), 500);
+  const isStandby = await inRecovery(control);
+  const failover = control.major >= 17 && !isStandby ? ', FAILOVER true' : '';
+  const options = kind === 'temporary' ? "TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')" : `LOGICAL pgoutput (SNAPSHOT 'nothing'${failover})`;
+  const primary = isStandby ? 'waiting for the primary to log its running transactions: select pg_log_standby_snapshot() there lets it go on at once' : undefined;
+  const watch = setInterval(() => void blockers(control, replication.pid).then((who) => onWait(who ?? primary), () => undefined), 500);
   try {
     await replication.set({ ...longLived(replication.major), lock_timeout: '0' });
     const [result] = await replication.query(`CREATE_REPLICATION_SLOT ${quoteIdent(name)} ${options}`);
@@ -59,6 +63,11 @@ export async function createSlot(
     clearInterval(watch);
     onWait(undefined);
   }
+}
+
+/** Whether the server is a standby. */
+export async function inRecovery(control: PgConnection): Promise<boolean> {
+  return (await control.rows<{ r: string }>('select pg_catalog.pg_is_in_recovery()::text as r'))[0]?.r === 'true';
 }
 
 async function blockers(control: PgConnection, pid: number): Promise<string | undefined> {
@@ -95,6 +104,9 @@ export function describeSlotError(error: unknown, where: string, name: string): 
   if (error.code === '55000' && /(invalidated|no longer|can no longer)/.test(`${error.message} ${error.detail ?? ''}`)) {
     return new MillraceError('SLOT_LOST', `replication slot "${name}" was invalidated: WAL that it needs is gone`, parts);
   }
+  if (error.code === '55000' && /synchronized/.test(`${error.message} ${error.detail ?? ''}`)) {
+    return new MillraceError('SLOT_IN_USE', `the server is a standby, and "${name}" there follows the primary's slot until it is promoted`, { ...parts, hint: 'name the primary in the URL; Millrace goes on by itself when the standby is promoted' });
+  }
   if (error.code === '58P01') return new MillraceError('SLOT_LOST', `the server no longer has WAL that slot "${name}" needs`, parts);
   if (error.code === 'XX000') {
     // The server's own decoding failed, e.g. "could not map filenode". The next attempt may pass; but a slot that was made while tables were
@@ -130,7 +142,11 @@ export function createPublicationSql(name: string, tables: readonly CatalogTable
  * not ours (`managesPublication` false) is only checked. Returns since when it has sent each table, as far as that is known.
  */
 export async function ensurePublication(control: PgConnection, tables: readonly CatalogTable[], names: SourceNames, project: string): Promise<Since> {
-  const { publication: name, slot, managesPublication: managed } = names;
+  const { publication: name, slot } = names;
+  // A standby has what was made on its primary.
+  const isStandby = await inRecovery(control);
+  const managed = names.managesPublication && !isStandby;
+  const there = isStandby ? ' on the primary' : '';
   const [found] = await control.rows<{ comment: string | null; mine: string }>(
     `select pg_catalog.obj_description(oid, 'pg_publication') as comment, (pg_has_role(pubowner, 'USAGE') and not pg_is_in_recovery())::text as mine
      from pg_catalog.pg_publication where pubname = $1`, [name]);
@@ -147,7 +163,7 @@ export async function ensurePublication(control: PgConnection, tables: readonly 
   const create = createPublicationSql(name, tables, control.major);
   try {
     if (!found) {
-      if (!managed) throw new MillraceError('PUBLICATION_MISSING', `publication "${name}" does not exist`, { where: control.where, hint: `${create};` });
+      if (!managed) throw new MillraceError('PUBLICATION_MISSING', `publication "${name}" does not exist`, { where: control.where, hint: `run${there}: ${create};` });
       since.set('*', notYet);
       await control.query(`${create}; ${mark()}`);
       return await settle();
@@ -164,7 +180,7 @@ export async function ensurePublication(control: PgConnection, tables: readonly 
     const alter = `alter publication ${quoteIdent(name)} set table ${publicationMembers(tables)}`;
     if (!managed) {
       throw new MillraceError('PUBLICATION_MISSING', `publication "${name}" does not hold ${missing.map((table) => tableAddress(table.relation)).join(', ')} as configured`, {
-        where: control.where, hint: `${alter};`,
+        where: control.where, hint: `run${there}: ${alter};`,
       });
     }
     // Who streams through the slot streams this publication: another set of tables would take its changes away without a word.
