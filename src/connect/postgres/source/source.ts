@@ -6,7 +6,7 @@ import {
   type TableName, type TablePattern,
 } from '../../../data/index.ts';
 import type { RunSink, Source, SourceState } from '../../../flow/index.ts';
-import { type ConnectOptions, describePgError, displayTarget, parsePgUrl, type PgAddress, PgConnection, PgError } from '../../../wire/index.ts';
+import { type ConnectOptions, describePgError, displayTarget, longLived, parsePgUrl, type PgAddress, PgConnection, PgError } from '../../../wire/index.ts';
 import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, StreamRelations } from '../catalog.ts';
 import { selectTables } from '../select.ts';
 import { TypeCatalog } from '../types.ts';
@@ -244,13 +244,19 @@ export class PostgresSource implements Source {
   /** One connection for all questions, however many are asked at a time. */
   async #controlConnection(): Promise<PgConnection> {
     if (this.#control && !this.#control.closed) return this.#control;
-    this.#connecting ??= PgConnection.connect(this.#connect).finally(() => (this.#connecting = undefined));
+    this.#connecting ??= this.#newControl().finally(() => (this.#connecting = undefined));
     const control = await this.#connecting;
     if (this.#closed) {
       control.destroy();
       throw new MillraceError('CONNECTION_LOST', 'the source was closed', { where: this.where });
     }
     return (this.#control = control);
+  }
+
+  async #newControl(): Promise<PgConnection> {
+    const control = await PgConnection.connect(this.#connect);
+    await control.set(longLived(control.major));
+    return control;
   }
 
   async #ask<T>(question: (control: PgConnection) => Promise<T>): Promise<T> {
