@@ -66,9 +66,19 @@ test('a file older than the process that has its pid now is stale: in a containe
   utimesSync(runFilePath(folder), 1, 1);
   assert.equal(readRunFile(folder), undefined);
   const release = claimRunFile(folder, 'http://127.0.0.1:2');
-  assert.deepEqual(JSON.parse(readFileSync(runFilePath(folder), 'utf8')), { pid: process.pid, http: 'http://127.0.0.1:2' });
+  assert.match(readFileSync(runFilePath(folder), 'utf8'), new RegExp(`^{"pid":${process.pid},"http":"http://127.0.0.1:2","started":"[-0-9a-f]+ \\d+"}\n$`));
   release();
   assert.equal(existsSync(runFilePath(folder)), false);
+});
+
+test('a process is still the one that wrote the file after somebody has set the clock', { skip: process.platform !== 'linux' && 'needs /proc' }, async () => {
+  const { child } = await claimant();
+  utimesSync(runFilePath(folder), 1, 1);
+  assert.equal(readRunFile(folder)?.pid, child.pid);
+  assert.match((await claimant()).said, /^ALREADY_RUNNING/);
+  child.kill('SIGKILL');
+  await exited(child);
+  assert.equal(readRunFile(folder), undefined);
 });
 
 test('a file that cannot be read as one of ours is replaced', () => {

@@ -9,12 +9,17 @@ export interface RunFile {
   readonly http: string;
 }
 
+/** As it is written: with when the process was started, where the system tells. */
+interface Claim extends RunFile {
+  readonly started?: string;
+}
+
 export const runFilePath = (folder: string): string => join(folder, '.millrace', 'run.json');
 
 /** What runs this project; undefined when nothing does, whatever a dead process left behind. */
 export function readRunFile(folder: string): RunFile | undefined {
   const found = parse(runFilePath(folder));
-  return found && isAlive(found, runFilePath(folder)) ? found : undefined;
+  return found && isAlive(found, runFilePath(folder)) ? { pid: found.pid, http: found.http } : undefined;
 }
 
 /** The folders that this process runs, by their real paths: two of its parts must not run the same one either. */
@@ -41,7 +46,8 @@ export function claimRunFile(folder: string, http: string): () => void {
   mkdirSync(join(folder, '.millrace'), { recursive: true });
   const own = `${path}.${process.pid}`;
   try {
-    writeFileSync(own, `${JSON.stringify({ pid: process.pid, http } satisfies RunFile)}\n`);
+    const started = startOf(process.pid);
+    writeFileSync(own, `${JSON.stringify({ pid: process.pid, http, ...(started === undefined ? {} : { started }) } satisfies Claim)}\n`);
     for (;;) {
       assertNotRunning(folder);
       if (link(own, path)) break;
@@ -86,34 +92,43 @@ function link(from: string, to: string): boolean {
   }
 }
 
-function parse(path: string): RunFile | undefined {
+function parse(path: string): Claim | undefined {
   try {
-    const value = JSON.parse(readFileSync(path, 'utf8')) as Partial<RunFile>;
-    return typeof value.pid === 'number' && typeof value.http === 'string' ? { pid: value.pid, http: value.http } : undefined;
+    const { pid, http, started } = JSON.parse(readFileSync(path, 'utf8')) as Partial<Claim>;
+    return typeof pid === 'number' && typeof http === 'string' ? { pid, http, ...(started === undefined ? {} : { started }) } : undefined;
   } catch {
     return undefined; // absent, or not ours
   }
 }
 
-/** A process with this pid exists and is not younger than the file: in containers every start gets the same few pids. */
-function isAlive(file: RunFile, path: string): boolean {
+/**
+ * A process with this pid exists and is the one that wrote the file: in containers every start gets the same few pids. What an older release has
+ * written does not say when it was started; then the process must not be younger than the file.
+ */
+function isAlive(file: Claim, path: string): boolean {
   try {
     process.kill(file.pid, 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  const started = startedMs(file.pid);
-  return started === undefined || started < statSync(path).mtimeMs + 2000;
+  const start = startOf(file.pid);
+  if (start === undefined) return true;
+  return file.started === undefined ? startedMs(start) < statSync(path).mtimeMs + 2000 : file.started === start;
 }
 
-/** When a process started, to about a second, where the system tells it as Linux does (proc(5): starttime in ticks of 10 ms since boot). */
-function startedMs(pid: number): number | undefined {
+/**
+ * When a process was started, where the system tells it as Linux does: the boot, and ticks of 10 ms since then (proc(5): starttime). Both stay what
+ * they are when somebody sets the clock.
+ */
+function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
-    const boot = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1]);
-    return Number.isFinite(ticks + boot) ? boot * 1000 + ticks * 10 : undefined;
+    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${ticks}`;
   } catch {
     return undefined;
   }
 }
+
+/** The same by the clock, to about a second. */
+const startedMs = (start: string): number => Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1]) * 1000 + Number(start.split(' ')[1]) * 10;

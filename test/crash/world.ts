@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Random } from '../../src/base/index.ts';
 import { type Cluster, type PgVersion, startCluster } from '../../src/cli/demo/cluster.ts';
 import { parsePgUrl, PgConnection } from '../../src/wire/index.ts';
+import { Proxy } from '../support/proxy.ts';
 
 const accounts = 200;
 const total = accounts * 1000;
@@ -25,6 +26,12 @@ const schema = `
   insert into bulk select i, repeat('f', 3000) from generate_series(1, 4000) i;
   insert into ledger select i, 1, 2, 0 from generate_series(-20000, -1) i`;
 
+export interface Child {
+  readonly child: ChildProcess;
+  /** The code, or the signal, with the last of what it said. */
+  readonly exited: Promise<{ code: number | null; signal: string | null; stderr: string }>;
+}
+
 export interface Difference {
   lost: number;
   duplicated: number;
@@ -34,6 +41,8 @@ export class World {
   readonly source: Cluster;
   readonly target: Cluster;
   readonly folder: string;
+  /** What Millrace goes through to the servers, if anything. */
+  readonly between: Readonly<Record<'source' | 'target', Proxy>> | undefined;
   readonly #random: Random;
   #database = 0;
   #writer: { stop: () => Promise<void> } | undefined;
@@ -43,17 +52,21 @@ export class World {
   reads = 0;
   transactions = 0;
 
-  private constructor(source: Cluster, target: Cluster, random: Random) {
+  private constructor(source: Cluster, target: Cluster, random: Random, between: World['between']) {
     this.source = source;
     this.target = target;
+    this.between = between;
     this.#random = random;
     this.folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'));
   }
 
-  static async make(random: Random, version: PgVersion = 18): Promise<World> {
+  /** `between`: with a proxy before each server. */
+  static async make(random: Random, version: PgVersion = 18, options: { between?: boolean } = {}): Promise<World> {
     // Little memory for decoding: the source sends large transactions while they are in progress.
     const settings = { max_connections: '40', shared_buffers: '64MB', logical_decoding_work_mem: '64kB' };
-    return new World(await startCluster({ version, settings }), await startCluster({ version, settings }), random);
+    const [source, target] = [await startCluster({ version, settings }), await startCluster({ version, settings })];
+    const between = options.between ? { source: await Proxy.start(source.port), target: await Proxy.start(target.port) } : undefined;
+    return new World(source, target, random, between);
   }
 
   get #name(): string {
@@ -83,10 +96,11 @@ export class World {
     await bank.query(schema);
     await bank.close();
     this.forgetFolder();
+    const way = (side: 'source' | 'target'): string => this.between?.[side].through(this[side].url(this.#name)) ?? this[side].url(this.#name);
     writeFileSync(
       join(this.folder, 'millrace.yaml'),
-      `millrace: 1\nsources:\n  bank:\n    postgres: ${this.source.url(this.#name)}\n    tables: [public.*]\n    appendOnly: [public.events]\n` +
-        `replicas:\n  copy:\n    from: bank\n    postgres: ${this.target.url(this.#name)}\n` +
+      `millrace: 1\nsources:\n  bank:\n    postgres: ${way('source')}\n    tables: [public.*]\n    appendOnly: [public.events]\n` +
+        `replicas:\n  copy:\n    from: bank\n    postgres: ${way('target')}\n` +
         // Little memory makes small segments of the log, so that they are synced and trimmed while the test looks on.
         'limits: { memory: 4MB }\n',
     );
@@ -100,11 +114,13 @@ export class World {
   }
 
   /** Starts `millrace up`. Its exit is in `exited`: the code, or the signal. */
-  up(options: { crashAt?: string; until?: boolean } = {}): { child: ChildProcess; exited: Promise<{ code: number | null; signal: string | null; stderr: string }> } {
-    const args = [join(import.meta.dirname, '../../src/cli/main.ts'), '--project', this.folder, 'up', ...(options.until ? ['--until', 'caught-up'] : [])];
-    const child = spawn(process.execPath, args, {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, MILLRACE_LOG: 'info', ...(options.crashAt ? { MILLRACE_CRASH_AT: options.crashAt } : {}) },
+  up(options: { crashAt?: string; until?: boolean } = {}): Child {
+    return this.millrace(['up', ...(options.until ? ['--until', 'caught-up'] : [])], options.crashAt ? { MILLRACE_CRASH_AT: options.crashAt } : {});
+  }
+
+  millrace(args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
+    const child = spawn(process.execPath, [join(import.meta.dirname, '../../src/cli/main.ts'), '--project', this.folder, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, MILLRACE_LOG: 'info', ...env },
     });
     let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-20_000)));
@@ -212,8 +228,25 @@ export class World {
     return difference;
   }
 
+  /** Rows that the target has refused. */
+  async letters(): Promise<number> {
+    const target = await connect(this.target.url(this.#name));
+    const [row] = await target.rows<{ n: string }>('select count(*)::text as n from millrace.dead_letters');
+    await target.close();
+    return Number(row?.n);
+  }
+
+  /** Ends sessions of the project at a server, as an administrator would. */
+  async terminate(side: 'source' | 'target', share: number): Promise<void> {
+    const admin = await connect(this[side].url());
+    await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${this.#name}' and random() < ${share}`);
+    await admin.close();
+  }
+
   async remove(): Promise<void> {
     await this.quiet();
+    await this.between?.source.close();
+    await this.between?.target.close();
     await this.source.remove();
     await this.target.remove();
     rmSync(this.folder, { recursive: true, force: true });
