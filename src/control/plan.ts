@@ -155,6 +155,7 @@ function describeRule({ rule, target }: Route): string[] {
     ...(rule.key ? [`key ${target.key.map((i) => target.columns[i]?.name).join(', ')}`] : []),
     ...(rule.deletes === 'hard' ? [] : [`deletes: ${rule.deletes}`]),
     ...(rule.meta ? ['meta columns'] : []),
+    ...(rule.guard ? ['guard'] : []),
     ...(rule.appendOnly ? ['append only'] : []),
   ];
 }

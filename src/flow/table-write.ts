@@ -8,6 +8,9 @@ export interface TargetColumn extends Column {
   readonly was?: { readonly name: string; readonly typeText: string; readonly notNull: boolean };
 }
 
+/** Which source a row's last change came from, and where it committed there. */
+export const guardColumns = { source: '_source', lsn: '_lsn' } as const;
+
 export interface TargetTable extends TableName {
   readonly columns: readonly TargetColumn[];
   /** Indexes of the columns that identify a row. Empty: rows have no identity (append only, or found by their full old row). */
@@ -20,6 +23,8 @@ export interface TargetTable extends TableName {
   readonly left?: readonly string[];
   /** Columns of the source that rules drop or mask, to be remembered with the shape. */
   readonly withheld?: readonly { readonly number: number; readonly name: string }[];
+  /** Others write it too: rows that are newer than a change are left as they are, by the columns that `guardColumns` names. */
+  readonly guarded?: boolean;
   /** Its shape is to stay as it is. */
   readonly frozen?: boolean;
 }

@@ -47,6 +47,8 @@ export interface TableRule {
   readonly deletes: 'hard' | 'soft' | 'ignore';
   /** Adds _source, _op and _committed_at to the target. */
   readonly meta: boolean;
+  /** Adds _source and _lsn; rows of the same source with a later _lsn are left as they are. */
+  readonly guard: boolean;
   /** A table without a key: inserts are appended; an update or delete is an error. */
   readonly appendOnly: boolean;
   /** What a schema change of the table does; undefined: what the replica says. */

@@ -72,6 +72,8 @@ export interface TableOptions<N extends string, M extends Renaming, K extends st
   readonly deletes?: 'hard' | 'soft' | 'ignore';
   /** Adds _source, _op and _committed_at to the target. */
   readonly meta?: boolean;
+  /** Adds _source and _lsn to the target; a row of the same source with a later _lsn is never written over. */
+  readonly guard?: boolean;
   readonly appendOnly?: boolean;
   /** `keep`: rows that the target has before the replica first takes the table are taken for those of the source. */
   readonly existing?: 'refuse' | 'keep';

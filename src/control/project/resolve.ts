@@ -185,12 +185,12 @@ class ReplicaResolver {
       ...(rule.row === undefined ? {} : { row: rule.row as NonNullable<TableRule['row']> }),
       ...(rule.schemaChanges === undefined ? {} : { schemaChanges: rule.schemaChanges }),
       ...(rule.existing === undefined ? {} : { existing: rule.existing }),
-      deletes: rule.deletes, meta: rule.meta, appendOnly: rule.appendOnly, place: report.placeOf(keyPath),
+      deletes: rule.deletes, meta: rule.meta, guard: rule.guard, appendOnly: rule.appendOnly, place: report.placeOf(keyPath),
     }];
   }
 }
 
-const emptyRule: RuleConfig = { deletes: 'hard', meta: false, appendOnly: false };
+const emptyRule: RuleConfig = { deletes: 'hard', meta: false, guard: false, appendOnly: false };
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   const list = map.get(key);

@@ -65,6 +65,8 @@ const ruleShape = {
   deletes: z.enum(['hard', 'soft', 'ignore'])
     .describe('What a delete at the source does: `hard` deletes the row, `soft` marks it with the time in `_deleted_at`, `ignore` leaves it.').default('hard'),
   meta: z.boolean().describe('Adds `_source`, `_op` and `_committed_at` to the target table.').default(false),
+  guard: z.boolean()
+    .describe('For a table that others write too: adds `_source` and `_lsn` (where the row\'s last change committed at the source) to it, and never writes over a row of the same source with a later `_lsn`.').default(false),
   schemaChanges: schemaChanges.describe('What a schema change of the table does. Default: what the replica says.').optional(),
   existing: existing.describe('What a table with rows at the target means when the replica first takes it. Default: what the replica says.').optional(),
   appendOnly: z.boolean().describe('For a table without a key: inserts are appended, an update or delete is an error.').default(false),

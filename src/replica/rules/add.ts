@@ -4,7 +4,8 @@ import { type PgType, type Relation, Format, quoteLiteral } from '../../data/ind
 import { typeCodec } from '../../codec/index.ts';
 import type { Added, TableRule } from '../spec.ts';
 import type { PlannedColumn } from './making.ts';
-import { madeColumn, pgText, pgTimestamptz } from './mask.ts';
+import { guardColumns } from '../../flow/index.ts';
+import { madeColumn, pgLsn, pgText, pgTimestamptz } from './mask.ts';
 import type { Problems } from './problem.ts';
 import { bindSql } from './sql-expression.ts';
 
@@ -48,13 +49,17 @@ function bytesOf(type: PgType, value: unknown): Buffer | null {
   return out.take();
 }
 
-/** The columns of `meta: true` and of `deletes: soft`. */
+/** The columns of `meta: true`, of `guard: true` and of `deletes: soft`. */
 export function metaColumns(rule: TableRule): PlannedColumn[] {
   const planned: PlannedColumn[] = [];
   if (rule.meta) {
-    planned.push({ column: madeColumn('_source', pgText, 'text', -1, true), making: { kind: 'meta', what: 'source' } });
+    planned.push({ column: madeColumn(guardColumns.source, pgText, 'text', -1, true), making: { kind: 'meta', what: 'source' } });
     planned.push({ column: madeColumn('_op', pgText, 'text', -1, true), making: { kind: 'meta', what: 'op' } });
     planned.push({ column: madeColumn('_committed_at', pgTimestamptz, 'timestamp with time zone'), making: { kind: 'meta', what: 'committedAt' } });
+  }
+  if (rule.guard) {
+    if (!rule.meta) planned.push({ column: madeColumn(guardColumns.source, pgText, 'text'), making: { kind: 'meta', what: 'source' } });
+    planned.push({ column: madeColumn(guardColumns.lsn, pgLsn, 'pg_lsn'), making: { kind: 'meta', what: 'lsn' } });
   }
   if (rule.deletes === 'soft') {
     planned.push({ column: madeColumn(DELETED_AT, pgTimestamptz, 'timestamp with time zone'), making: { kind: 'meta', what: 'deletedAt' } });

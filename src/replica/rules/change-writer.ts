@@ -109,8 +109,8 @@ export class ChangeWriter {
 }
 
 function factsOf(source: string, op: Op, seq: number, run: Run | undefined): ChangeFacts {
-  const committedUs = op !== Op.read && run && run.transactions.length > 0 ? transactionOf(run, seq).timeUs : undefined;
-  return { source, op: opNames[op], committedUs, deleted: false };
+  const transaction = run && run.transactions.length > 0 ? transactionOf(run, seq) : undefined;
+  return { source, op: opNames[op], committedUs: op === Op.read ? undefined : transaction?.timeUs, commit: transaction?.commit, deleted: false };
 }
 
 const notAppended = (op: Op): MillraceError =>

@@ -6,7 +6,7 @@ import type { PlannedColumn } from './making.ts';
 import { maskColumn } from './mask.ts';
 import type { Problems } from './problem.ts';
 
-/** The target columns of a table under a rule: the source's in its order, then the added ones, then `meta` and `_deleted_at`. */
+/** The target columns of a table under a rule: the source's in its order, then the added ones, then those of `meta`, `guard` and `_deleted_at`. */
 export function planColumns(relation: Relation, rule: TableRule | undefined, named: (name: string) => string, problems: Problems): PlannedColumn[] {
   const planned = [...sourceColumns(relation, rule, named, problems), ...(rule ? [...addedColumns(relation, rule, problems), ...metaColumns(rule)] : [])];
   refuseTwins(planned, relation, problems);
@@ -48,7 +48,7 @@ function origin({ making }: PlannedColumn, relation: Relation): string {
     case 'hash':
       return `column ${relation.columns[making.field]?.name}`;
     case 'meta':
-      return 'a column of `meta` or of soft deletes';
+      return 'a column of `meta`, `guard` or soft deletes';
     default:
       return 'a column that is added or masked';
   }

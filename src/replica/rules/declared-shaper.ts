@@ -1,6 +1,6 @@
 // The shaper of declared rules: fields copied as bytes, and what is computed.
 import type { Relation } from '../../data/index.ts';
-import { formatOf, type PlannedColumn, writerOf } from './making.ts';
+import { formatOf, guards, type PlannedColumn, writerOf } from './making.ts';
 import { Shaped, type Shaper } from './shaper.ts';
 import type { Selects } from './select.ts';
 
@@ -23,7 +23,7 @@ export function declaredShaper(relation: Relation, columns: readonly PlannedColu
       out.i16(width);
       for (const [i, write] of writers.entries()) {
         const { making } = columns[i] as PlannedColumn;
-        if (keyed[i] || (making.kind === 'meta' && rest !== -1)) write(image, facts, out);
+        if (keyed[i] || guards(making) || (making.kind === 'meta' && rest !== -1)) write(image, facts, out);
         else out.i32(rest);
       }
     },

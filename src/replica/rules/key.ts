@@ -8,6 +8,12 @@ import type { Problems } from './problem.ts';
 
 /** Indexes of the target's key columns: those that the rule names, else those made of the source's key. */
 export function planKey(relation: Relation, rule: TableRule | undefined, planned: readonly PlannedColumn[], problems: Problems): number[] {
+  const key = keyOf(relation, rule, planned, problems);
+  if (rule?.guard && key.length === 0) problems.add('RULE_INVALID', '`guard` compares rows with the same key, and the target table has none', 'name key columns with `key`, or take `guard` away');
+  return key;
+}
+
+function keyOf(relation: Relation, rule: TableRule | undefined, planned: readonly PlannedColumn[], problems: Problems): number[] {
   if (rule?.appendOnly) return [];
   if (rule?.key) return namedKey(relation, rule.key, planned, problems);
   if (relation.key.length === 0) {

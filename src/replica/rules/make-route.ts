@@ -50,7 +50,7 @@ function computedWrite(plan: Plan, target: TargetTable, source: string): Route['
     const written = writer.write(batch, run);
     const rejected = written.rejected.length > 0
       ? rejectedRows(batch, written.rejected, rule, columns, new BatchBuilder(shape, written.batch.formats), (image, op, out) =>
-        shaper.key(image, { source, op: opNames[op], committedUs: undefined, deleted: false }, NULL_FIELD, out))
+        shaper.key(image, { source, op: opNames[op], committedUs: undefined, commit: undefined, deleted: false }, NULL_FIELD, out))
       : undefined;
     if (written.batch.count === 0 && !rejected) return undefined;
     return { target, from: relation, batch: written.batch, fields, ...(written.batch.count === 0 ? { rows: new Uint32Array(0) } : {}), ...(rejected ? { rejected } : {}) };

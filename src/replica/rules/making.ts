@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { type ByteWriter, MillraceError } from '../../base/index.ts';
 import { typeCodec } from '../../codec/index.ts';
-import { Format, NULL_FIELD, quoteIdent, type Relation, Unchanged, UNCHANGED_FIELD } from '../../data/index.ts';
+import { Format, NULL_FIELD, type Position, quoteIdent, type Relation, Unchanged, UNCHANGED_FIELD } from '../../data/index.ts';
 import type { TargetColumn } from '../../flow/index.ts';
 import { fullIdentity } from './identity.ts';
 import type { Image } from './image.ts';
@@ -16,7 +16,7 @@ export type Making =
   /** Lower-case hex SHA-256 of salt + text form. */
   | { readonly kind: 'hash'; readonly field: number; readonly salt: string }
   | { readonly kind: 'sql'; readonly expression: SqlExpression }
-  | { readonly kind: 'meta'; readonly what: 'source' | 'op' | 'committedAt' | 'deletedAt' }
+  | { readonly kind: 'meta'; readonly what: 'source' | 'op' | 'committedAt' | 'lsn' | 'deletedAt' }
   /** A column of the row that the transform returned; `field`: the source column of the same name and type. */
   | { readonly kind: 'returned'; readonly name: string; readonly field: number | undefined };
 
@@ -31,11 +31,16 @@ export interface ChangeFacts {
   readonly op: string;
   /** Microseconds since 1970-01-01 UTC; undefined when the row was read by a snapshot. */
   readonly committedUs: bigint | undefined;
+  /** Where it committed; undefined when that is of no concern. */
+  readonly commit: Position | undefined;
   readonly deleted: boolean;
 }
 
 /** Appends a field with its length word. Answers whether it is unchanged. */
 export type WriteField = (image: Image, facts: ChangeFacts, out: ByteWriter) => boolean;
+
+/** Whether a row that has only its key needs this too: what a guard goes by tells how old a delete is. */
+export const guards = (making: Making): boolean => making.kind === 'meta' && (making.what === 'lsn' || making.what === 'source');
 
 /** The form of a column's bytes when those of the source's fields have `formats`. */
 export function formatOf({ making, column }: PlannedColumn, formats: Uint8Array): number {
@@ -141,15 +146,22 @@ function time(us: bigint | undefined, out: ByteWriter): false {
   return false;
 }
 
+function lsn(commit: Position | undefined, out: ByteWriter): false {
+  if (commit === undefined) out.i32(NULL_FIELD);
+  else out.i32(8).u64(commit);
+  return false;
+}
+
 function text(value: string, out: ByteWriter): false {
   const bytes = Buffer.from(value);
   out.i32(bytes.length).bytes(bytes);
   return false;
 }
 
-const metaWriters: Readonly<Record<'source' | 'op' | 'committedAt' | 'deletedAt', WriteField>> = {
+const metaWriters: Readonly<Record<Extract<Making, { kind: 'meta' }>['what'], WriteField>> = {
   source: (_image, facts, out) => text(facts.source, out),
   op: (_image, facts, out) => text(facts.op, out),
   committedAt: (_image, facts, out) => time(facts.committedUs, out),
+  lsn: (_image, facts, out) => lsn(facts.commit, out),
   deletedAt: (_image, facts, out) => time(facts.deleted ? facts.committedUs : undefined, out),
 };

@@ -10,6 +10,7 @@ import type { Problems } from './problem.ts';
 /** A type of pg_catalog that surely exists. */
 export const pgText = typeByOid(25) as PgType;
 export const pgTimestamptz = typeByOid(1184) as PgType;
+export const pgLsn = typeByOid(3220) as PgType;
 
 /** A nullable column that the source does not have. */
 export const madeColumn = (name: string, type: PgType, typeText: string, typmod = -1, notNull = false): TargetColumn => ({ name, type, typmod, typeText, notNull });

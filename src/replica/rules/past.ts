@@ -23,5 +23,5 @@ export function planPast(plan: Plan, now: { readonly relation: Relation; readonl
   });
   const key = plan.key.map((i) => kept.indexOf(i)).filter((i) => i >= 0);
   if (columns.length === 0 || key.length < plan.key.length) return undefined;
-  return { plan: { ...plan, columns, key }, target: { ...plan.target, columns: columns.map((one) => one.column), key } };
+  return { plan: { ...plan, columns, key }, target: { ...plan.target, columns: columns.map((one) => one.column), key, ...(now.target.guarded ? { guarded: true } : {}) } };
 }

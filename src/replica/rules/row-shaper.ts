@@ -5,7 +5,7 @@ import { Format, quoteIdent, type Relation, Unchanged } from '../../data/index.t
 import type { AnyRow, RowFunction, TableRule } from '../spec.ts';
 import { own } from './columns.ts';
 import type { Image } from './image.ts';
-import { type ChangeFacts, formatOf, hashed, type PlannedColumn, valueWriter, type WriteField, writerOf } from './making.ts';
+import { type ChangeFacts, formatOf, guards, hashed, type PlannedColumn, valueWriter, type WriteField, writerOf } from './making.ts';
 import { describe, type Selects, transformFailed } from './select.ts';
 import { Shaped, type Shaper } from './shaper.ts';
 
@@ -92,7 +92,7 @@ export function rowShaper(
       for (const [i, write] of writers.entries()) {
         const { making, column } = columns[i] as PlannedColumn;
         if (key.includes(i) && !full && making.kind === 'returned') image.copyAs(making.field as number, formatFor(column), out);
-        else if (key.includes(i) || (making.kind === 'meta' && rest !== -1)) write(image, row, facts, out);
+        else if (key.includes(i) || guards(making) || (making.kind === 'meta' && rest !== -1)) write(image, row, facts, out);
         else out.i32(rest);
       }
     },

@@ -16,7 +16,9 @@ export interface PlanWithPast {
   readonly history: Partial<TargetTable>;
 }
 
-const targetOf = ({ plan, history }: PlanWithPast): TargetTable => ({ ...plan.target, ...history, columns: plan.columns.map((one) => one.column), key: plan.key });
+const targetOf = ({ plan, history }: PlanWithPast): TargetTable => ({
+  ...plan.target, ...history, columns: plan.columns.map((one) => one.column), key: plan.key, ...(plan.rule?.guard ? { guarded: true } : {}),
+});
 
 /** Gives each plan its target; plans of one target get the same object. A plan that disagrees with an earlier one is left out, with a problem. */
 export function share(plans: readonly PlanWithPast[]): { placed: Placed[]; problems: RuleProblem[] } {

@@ -31,7 +31,7 @@ export function pattern(text: string): TablePattern {
 }
 
 export const makeRule = (tables: string, rule: Partial<Omit<TableRule, 'tables'>> = {}): TableRule => ({
-  source: 'shop', tables: pattern(tables), drop: [], rename: {}, mask: {}, add: {}, deletes: 'hard', meta: false, appendOnly: false, ...rule,
+  source: 'shop', tables: pattern(tables), drop: [], rename: {}, mask: {}, add: {}, deletes: 'hard', meta: false, guard: false, appendOnly: false, ...rule,
 });
 
 export const makeSpec = (rules: readonly TableRule[], spec: Partial<ReplicaSpec> = {}): ReplicaSpec => ({

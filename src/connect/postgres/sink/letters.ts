@@ -4,6 +4,7 @@ import { MillraceError, silentLogger } from '../../../base/index.ts';
 import { type Batch, BatchBuilder, Before, fieldOf, Format, NULL_FIELD, Op, parseLsn, type Position, tableAddress } from '../../../data/index.ts';
 import type { TableStep, TableWrite } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, type PgConnection, PgError } from '../../../wire/index.ts';
+import { notOlder, notOlderRows } from './guard.ts';
 import { attempt, rowError } from './isolate.ts';
 import type { Layout } from './layout.ts';
 import { keptKey, type LetterRelation } from './letter-rows.ts';
@@ -105,9 +106,9 @@ export function replayLetter(connect: ConnectOptions, consumer: string, id: stri
     await layouts.load(session, steps);
     for (const segment of segmentsOf(steps, layouts, session.replicaRole)) {
       for (const { layout } of [...segment.tables, ...segment.ordered]) assertSure(consumer, layout, letters);
-      for (const row of segment.ordered) sendOrdered(session, row);
+      for (const row of await notOlderRows(session, segment.ordered)) sendOrdered(session, row);
       const failures = [await session.settle()];
-      for (const table of segment.tables) failures.push(await attempt(session, table, [...Array(table.fold.count).keys()]));
+      for (const table of segment.tables) failures.push(await attempt(session, table, await notOlder(session, table, [...Array(table.fold.count).keys()])));
       for (const failure of failures) if (failure) throw refusedAgain(consumer, id, rowError(failure));
     }
     await close(session, letters, 'replayed');

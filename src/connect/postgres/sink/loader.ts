@@ -6,6 +6,7 @@ import type { Committed, Load, TableStep } from '../../../flow/index.ts';
 import { PgError } from '../../../wire/index.ts';
 import { send, type Table } from './apply.ts';
 import { type Fence, fenced, isFenced } from './fence.ts';
+import { notOlder } from './guard.ts';
 import { isolate, isRowError, rowError, underSavepoint, unitsOf } from './isolate.ts';
 import { changesOf, type Letter, rejected, writeLetter } from './letter-rows.ts';
 import { noteChunk, noteDone } from './load-notes.ts';
@@ -120,14 +121,17 @@ async function hasRows({ connection }: Session, target: TableName): Promise<bool
 
 async function loadPiece(session: Session, table: Table, fresh: boolean): Promise<{ entries: readonly number[]; error: PgError | MillraceError }[]> {
   const mode = !fresh && table.layout.path === 'ordered' ? 'safe' : 'fast';
+  const all = [...Array(table.fold.count).keys()];
+  const entries = fresh ? all : await notOlder(session, table, all);
   const failure = await underSavepoint(session, async () => {
-    send(session, table, mode, [...Array(table.fold.count).keys()]);
+    send(session, table, mode, entries);
     await session.connection.drained();
     return session.settle();
   });
   if (!failure) return [];
   if (!isLoadError(rowError(failure))) throw failure.error;
-  return [...(await isolate(session, table, unitsOf(table), isLoadError))];
+  const allowed = new Set(entries);
+  return [...(await isolate(session, table, unitsOf(table).filter((unit) => unit.every((entry) => allowed.has(entry))), isLoadError))];
 }
 
 /** That a row's parent is not there (yet) is no fault of the row. */

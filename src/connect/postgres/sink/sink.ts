@@ -7,6 +7,7 @@ import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from 
 import { recordProjectId } from './bookkeeping.ts';
 import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
+import { notOlder, notOlderRows } from './guard.ts';
 import { isolate, isRowError, rowMissing, tryOrdered, unitsOf } from './isolate.ts';
 import { changeOf, changesOf, keysOf, type KeptChange, type Letter, rejected, writeLetter } from './letter-rows.ts';
 import { beginChunks, endChunks, forgetUnjoined, join } from './chunks.ts';
@@ -374,9 +375,9 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     for (const table of segment.tables) {
       const { fold, layout } = table;
       const rest = await this.#letters.meetFold(session, table, keep);
-      const entries = rest ?? [...Array(fold.count).keys()];
+      const entries = await notOlder(session, table, rest ?? [...Array(fold.count).keys()]);
       if (mode === 'isolate') {
-        const allowed = rest && new Set(rest);
+        const allowed = entries.length < fold.count ? new Set(entries) : undefined;
         const units = unitsOf(table).filter((unit) => !allowed || unit.every((entry) => allowed.has(entry)));
         const refused = await isolate(session, table, units);
         const changes = changesOf(table, refused.map((each) => each.entries));
@@ -394,7 +395,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       send(session, table, mode, entries);
       await session.connection.drained();
     }
-    for (const row of segment.ordered) await this.#sendRow(session, row, mode, keep);
+    for (const row of await notOlderRows(session, segment.ordered)) await this.#sendRow(session, row, mode, keep);
     for (const change of segment.rejects) {
       // Whatever it would have become, it comes behind the letters of its key.
       const meeting = await this.#letters.meet(session, change.target, [change]);

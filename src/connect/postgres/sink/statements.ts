@@ -1,4 +1,5 @@
 // The SQL of the merge. A statement reads its rows from a relation `s` whose columns are named after the layout's columns: c0, c1, …
+import { quoteIdent } from '../../../data/index.ts';
 import type { Layout, LayoutColumn } from './layout.ts';
 
 const at = (layout: Layout, i: number): LayoutColumn => layout.columns[i] as LayoutColumn;
@@ -67,6 +68,10 @@ export function completeSql(layout: Layout, from: string): string {
   const columns = layout.columns.map(({ name, stageText, typeText }) => (stageText === typeText ? `t.${name}` : `t.${name}::${stageText}`));
   return `copy (select s.n, ${columns.join(', ')} from ${from} join ${layout.table} t on ${sameKey(layout)}) to stdout (format binary)`;
 }
+
+/** The newest of what a guard goes by, of the rows of some keys, which stay locked. `n` numbers the keys. */
+export const stampsSql = (layout: Layout, from: string, source: string, lsn: string): string =>
+  `select s.n::text as n, t.${quoteIdent(source)} as source, t.${quoteIdent(lsn)}::text as lsn from ${from} join ${layout.table} t on ${sameKey(layout)} where t.${quoteIdent(lsn)} is not null for update of t`;
 
 export const copyInto = (table: string, columns: readonly string[]): string => `copy ${table} (${columns.join(', ')}) from stdin (format binary)`;
 export const copyTarget = (layout: Layout): string => copyInto(layout.table, layout.columns.map((column) => column.name));
