@@ -2,6 +2,7 @@
 import { tableAddress } from '../../../data/index.ts';
 import type { TargetTable } from '../../../flow/index.ts';
 import type { ConnectOptions, PgConnection } from '../../../wire/index.ts';
+import { schemaIsThere } from '../sink/schema.ts';
 import { planTarget, type TargetPlan } from '../target/plan.ts';
 import { ident } from '../target/sql-text.ts';
 import { type Provider, recogniseProvider, settingMend } from './provider.ts';
@@ -34,7 +35,7 @@ export function diagnoseTarget(options: ConnectOptions, wanted: readonly TargetT
     const [role, database] = [ident(facts.role), ident(facts.database)];
     const provider = await recogniseProvider(connection, findings, 'target');
     checkWritable(findings, facts, database);
-    checkMeta(findings, facts, role, database);
+    checkMeta(findings, facts, await schemaIsThere(connection), role, database);
     const plan = await planTarget(connection, wanted);
     if (connection.pooled) {
       findings.add('note', 'pooler', 'a connection pooler stands before the target: everything is set up anew in each transaction, and a replica needs limits.readers + 3 of its sessions', {
@@ -57,7 +58,7 @@ function checkWritable(findings: Findings, facts: Facts, database: string): void
 }
 
 /** The schema in which Millrace keeps positions and dead letters. */
-function checkMeta(findings: Findings, facts: Facts, role: string, database: string): void {
+function checkMeta(findings: Findings, facts: Facts, whole: boolean, role: string, database: string): void {
   const { meta } = facts;
   if (meta === null) {
     if (facts.mayCreate) findings.add('ok', 'millrace schema', 'schema millrace is not there yet; `millrace up` makes it');
@@ -65,7 +66,7 @@ function checkMeta(findings: Findings, facts: Facts, role: string, database: str
     return;
   }
   const grants = [
-    ...(meta.usage && meta.create ? [] : [`grant usage, create on schema millrace to ${role};`]),
+    ...(meta.usage && (meta.create || whole) ? [] : [`grant usage${whole ? '' : ', create'} on schema millrace to ${role};`]),
     ...(meta.tables.length > 0 ? [`grant select, insert, update, delete on ${meta.tables.map((name) => `millrace.${ident(name)}`).join(', ')} to ${role};`] : []),
   ];
   if (grants.length > 0) findings.add('error', 'millrace schema', `${role} may not use the schema millrace, which holds positions and dead letters`, { sql: grants.join('\n') });
@@ -76,6 +77,8 @@ function checkPlan(findings: Findings, plan: TargetPlan, tables: number): void {
   if (plan.grants.length > 0) {
     findings.add('error', 'privileges', `privileges are missing: ${plan.grants.map((grant) => grant.why).join('; ')}`, { sql: plan.grants.map((grant) => `${grant.sql};`).join('\n') });
   } else findings.add('ok', 'privileges', 'tables can be made and written');
+  const rowByRow = plan.existing.filter(({ table }) => !table.privileges.truncate);
+  if (rowByRow.length > 0) findings.add('note', 'privileges', `without the right to TRUNCATE, ${rowByRow.map(({ table }) => tableAddress(table)).join(', ')} ${rowByRow.length === 1 ? 'is' : 'are'} emptied row by row when read again or truncated at the source`);
   for (const { level, message, hint } of plan.problems) {
     findings.add(level, 'tables', message, isSql(hint) ? { sql: `${hint};` } : { detail: hint });
   }

@@ -5,12 +5,13 @@ import { type Origin, quoteTable, tableAddress, type TableName } from '../../../
 import type { Committed, Load, TableStep } from '../../../flow/index.ts';
 import { PgError } from '../../../wire/index.ts';
 import { send, type Table } from './apply.ts';
+import { emptyTable } from './empty.ts';
 import { type Fence, fenced, isFenced } from './fence.ts';
 import { notOlder } from './guard.ts';
 import { isolate, isRowError, rowError, underSavepoint, unitsOf } from './isolate.ts';
 import { changesOf, type Letter, rejected, writeLetter } from './letter-rows.ts';
 import { noteChunk, noteDone } from './load-notes.ts';
-import { deferReferences, emptyTable, unreferenced } from './references.ts';
+import { deferReferences, unreferenced } from './references.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import type { Session } from './session.ts';
 import { neverFilled } from './table-shapes.ts';

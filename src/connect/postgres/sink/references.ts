@@ -1,4 +1,4 @@
-// Foreign keys among the tables of a target, for loads: in which order tables are filled, and how one that others refer to is emptied.
+// Foreign keys among the tables of a target, for loads: in which order tables are filled, and what to do about a row whose parent is not there.
 import { MillraceError } from '../../../base/index.ts';
 import { quoteIdent, quoteTable, tableAddress, type TableName } from '../../../data/index.ts';
 import type { PgError } from '../../../wire/index.ts';
@@ -41,31 +41,6 @@ export async function loadRanks(session: Session, user: string, tables: readonly
   return ranks;
 }
 
-const referring = `with recursive r (oid) as (select pg_catalog.to_regclass($1)::oid
-    union select f.conrelid from pg_catalog.pg_constraint f join r on f.confrelid = r.oid where f.contype = 'f' and f.conparentid = 0)
-  select n.nspname as schema, c.relname as name from r join pg_catalog.pg_class c on c.oid = r.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  where c.oid <> pg_catalog.to_regclass($1)`;
-
-/** Empties a table that is read again. Those that refer to it are emptied with it when they are to be read again too; else they stay as they are. */
-export async function emptyTable(session: Session, consumer: string, user: string, target: TableName): Promise<void> {
-  const { connection } = session;
-  const others = await connection.rows<{ schema: string; name: string }>(referring, [quoteTable(target)]);
-  if (others.length === 0) return void (await connection.query(`truncate ${quoteTable(target)}`));
-  const states = await connection.rows<{ t: string; state: string }>(
-    "select target_table as t, case when pg_catalog.bool_and(state = 'copying') then 'copying' else 'done' end as state from millrace.tables where consumer = $1 group by 1", [consumer],
-  );
-  const copying = new Set(states.filter(({ state }) => state === 'copying').map(({ t }) => t));
-  if (others.every((other) => copying.has(tableAddress(other)))) {
-    await connection.query(`truncate ${[target, ...others].map(quoteTable).join(', ')}`);
-  } else if (session.replicaRole) {
-    await connection.query(`delete from ${quoteTable(target)}`);
-  } else {
-    throw new MillraceError('TARGET_MISMATCH', `${tableAddress(target)} cannot be emptied to be read again, since foreign keys of ${others.map(tableAddress).join(', ')} refer to it`, {
-      where: connection.where, hint: `read them together: \`millrace resync ${consumer}\`; or ${grantHint(user)}`,
-    });
-  }
-}
-
 /** Lets a table's own deferrable foreign keys wait for the end of its load. */
 export async function deferReferences({ connection, replicaRole }: Session, target: TableName): Promise<void> {
   if (replicaRole) return;
@@ -84,4 +59,4 @@ export function unreferenced(session: Session, user: string, target: TableName, 
   });
 }
 
-const grantHint = (user: string): string => `grant set on parameter session_replication_role to ${quoteIdent(user)}`;
+export const grantHint = (user: string): string => `grant set on parameter session_replication_role to ${quoteIdent(user)}`;

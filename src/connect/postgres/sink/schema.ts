@@ -38,7 +38,7 @@ export const millraceSchemaSql = (): string => [...ddl, waitForSql].map((stateme
 
 /** Makes the schema where it is missing (needs CREATE on the database then) and checks its format. */
 export async function ensureSchema(connection: PgConnection): Promise<void> {
-  if (!(await isThere(connection))) {
+  if (!(await schemaIsThere(connection))) {
     // Two processes that start together would collide in "if not exists"; the lock lets the second one find everything there.
     await connection.query(`begin; ${lockTargetSql}; ${ddl.join('; ')}; commit`).catch(async (error: unknown) => {
       await connection.query('rollback');
@@ -55,10 +55,11 @@ export async function ensureSchema(connection: PgConnection): Promise<void> {
 }
 
 /** Whether everything is there, also what a later release has added. */
-async function isThere(connection: PgConnection): Promise<boolean> {
+export async function schemaIsThere(connection: PgConnection): Promise<boolean> {
   const [row] = await connection.rows<{ n: string }>(
-    `select count(*) + (select count(*) from pg_catalog.pg_attribute a where a.attrelid = pg_catalog.to_regclass('millrace.tables') and a.attname = 'stopped') as n
+    `select count(*) + count(a.attname) as n
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+       left join pg_catalog.pg_attribute a on a.attrelid = c.oid and c.relname = 'tables' and a.attname = 'stopped'
      where n.nspname = 'millrace' and c.relname in ('meta', 'positions', 'tables', 'chunks', 'dead_letters')`,
   );
   return row?.n === '6';

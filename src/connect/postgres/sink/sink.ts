@@ -1,10 +1,11 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
-import { databaseId, type Origin, parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
-import type { ChunkedLoad, Committed, ConsumerPosition, Load, LoadedChunk, LoadedTable, Piece, TableStep, TableStop, TableTruncate, TransactionalSink } from '../../../flow/index.ts';
+import { databaseId, type Origin, parseLsn, type Position, type SourceIdentity, type TableName } from '../../../data/index.ts';
+import type { ChunkedLoad, Committed, ConsumerPosition, Load, LoadedChunk, LoadedTable, Piece, TableStep, TableStop, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { recordProjectId } from './bookkeeping.ts';
+import { emptyAsSource } from './empty.ts';
 import { Fence, fenced, isFenced, text } from './fence.ts';
 import { State } from './fold.ts';
 import { notOlder, notOlderRows } from './guard.ts';
@@ -402,7 +403,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       await keep([change], change.error, meeting && this.#letters.join(session, meeting));
     }
     if (segment.truncate) this.#letters.truncated(session, this.#options.consumer, segment.truncate.targets);
-    if (segment.truncate) sendTruncate(session, segment.truncate);
+    if (segment.truncate) await emptyAsSource(session, this.#options.connect.user, segment.truncate);
     return kept;
   }
 
@@ -451,10 +452,6 @@ async function causeOf(session: Session, error: unknown): Promise<Failure> {
   const failure = error instanceof PgError && error.code === '25P02' ? await session.settle() : undefined;
   if (failure) return failure;
   throw error;
-}
-
-function sendTruncate(session: Session, { targets, cascade, restartIdentity }: TableTruncate): void {
-  session.tell('rows', `truncate ${targets.map(quoteTable).join(', ')}${restartIdentity ? ' restart identity' : ''}${cascade ? ' cascade' : ''}`);
 }
 
 const rowsOf = (segments: readonly Segment[]): number =>

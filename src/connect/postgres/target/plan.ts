@@ -32,7 +32,8 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
   const everyType = typesWithin(tables.flatMap((table) => table.columns.map((column) => column.type)));
   const targetTypes = await readTargetTypes(connection, everyType);
   const loaded = await readLoaded(connection);
-  const schemas = await planSchemas(connection, [...tables.map((table) => table.schema), ...everyType.filter((type) => !isBuiltIn(type)).map((type) => type.schema)]);
+  const typesIn = everyType.filter((type) => !isBuiltIn(type)).map((type) => type.schema);
+  const schemas = await planSchemas(connection, [...tables.map((table) => table.schema), ...typesIn]);
 
   const ddl: DdlStatement[] = [];
   const problems: TargetProblem[] = [];
@@ -59,7 +60,7 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
   const needed = new Set(ddl.flatMap((statement) => statement.makesIn ?? []));
   return {
     ddl: [...schemas.missing.filter((statement) => needed.has(statement.schema)), ...ddl],
-    grants: planGrants(schemas, needed, ddl, fits.map((fit) => fit.table)),
+    grants: planGrants(schemas, needed, ddl, fits.map((fit) => fit.table), typesIn),
     problems,
     notes: planned.notes,
     readAgain: [...planned.readAgain],

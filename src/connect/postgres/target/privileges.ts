@@ -33,22 +33,22 @@ export async function planSchemas(connection: PgConnection, names: readonly stri
   return { role, database, mayCreateSchemas: answer?.may_create === 'true', missing, present };
 }
 
-/** The grants for what the statements and the writing of the tables need and the user lacks. */
+/** The grants for what the statements and the writing of the tables need and the user lacks. `typesIn`: schemas of the types of rows. */
 export function planGrants(
-  schemas: TargetSchemas, makesIn: ReadonlySet<string>, ddl: readonly DdlStatement[], tables: readonly ActualTable[],
+  schemas: TargetSchemas, makesIn: ReadonlySet<string>, ddl: readonly DdlStatement[], tables: readonly ActualTable[], typesIn: readonly string[],
 ): { sql: string; why: string }[] {
   const grants = new Map<string, string>();
   if (!schemas.mayCreateSchemas && schemas.missing.some((statement) => makesIn.has(statement.schema))) {
     grants.set(`grant create on database ${schemas.database} to ${schemas.role}`, 'schemas are to be made');
   }
-  const used = new Set([...makesIn, ...tables.map((table) => table.schema)]);
+  const used = new Set([...makesIn, ...tables.map((table) => table.schema), ...typesIn]);
   for (const [name, may] of schemas.present) {
     const lacks = [...(used.has(name) && !may.usage ? ['usage'] : []), ...(makesIn.has(name) && !may.create ? ['create'] : [])];
     if (lacks.length > 0) grants.set(`grant ${lacks.join(', ')} on schema ${ident(name)} to ${schemas.role}`, `objects of schema ${ident(name)} are to be made or written`);
   }
   for (const table of tables) {
     const name = qualified(table);
-    const lacks = (['select', 'insert', 'update', 'delete', 'truncate'] as const).filter((privilege) => !table.privileges[privilege]);
+    const lacks = (['select', 'insert', 'update', 'delete'] as const).filter((privilege) => !table.privileges[privilege]);
     if (lacks.length > 0) grants.set(`grant ${lacks.join(', ')} on ${name} to ${schemas.role}`, `rows of ${name} are to be written`);
   }
   for (const statement of ddl) if (statement.owned === false) grants.set(statement.grant, `${statement.object} is to be altered`);
