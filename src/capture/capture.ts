@@ -7,7 +7,7 @@
 import { asMillraceError, Backoff, type Clock, type Logger, type Metrics, MillraceError, type Random } from '../base/index.ts';
 import type { ChangeStream } from '../bus/index.ts';
 import { type Position, type Relation, type Run, type SourceIdentity, tableAddress } from '../data/index.ts';
-import type { Feed, FeedMembership, Source, SourceState } from '../flow/index.ts';
+import type { Feed, FeedMembership, RefusedTable, Source, SourceState } from '../flow/index.ts';
 
 export interface CaptureOptions {
   readonly source: Source;
@@ -36,6 +36,10 @@ export type CaptureCondition =
 
 /** How often acknowledgement, trimming and lag are brought up to date. */
 const tidyEveryMs = 500;
+/** How often the source is asked whether its tables are still the same: so many times as rarely as the answer takes, within these bounds. */
+const lookShare = 100;
+const lookMsMin = 1000;
+const lookMsMax = 5000;
 /** How long a source that is being opened or closed may take at the end. */
 const stopMsMax = 2000;
 
@@ -52,10 +56,13 @@ export class Capture implements Feed {
   /** Commit time of the newest transaction received, microseconds. */
   lastCommitUs = 0n;
   relations: readonly Relation[] = [];
+  /** Tables that are selected and cannot be followed. */
+  refused: readonly RefusedTable[] = [];
   readonly changes = new Map<string, number>();
 
   readonly #options: CaptureOptions;
   readonly #consumers = new Map<string, Position | undefined>();
+  readonly #listeners = new Map<string, (state: SourceState) => void>();
   readonly #stopping = new AbortController();
   #state: SourceState | undefined;
   /** The server whose stream consumers have been told of, and may be in the middle of. */
@@ -127,12 +134,26 @@ export class Capture implements Feed {
     return signal.aborted ? undefined : this.#state;
   }
 
-  join(consumer: string): FeedMembership {
+  join(consumer: string, onTables?: (state: SourceState) => void): FeedMembership {
     this.#consumers.set(consumer, undefined);
+    if (onTables) this.#listeners.set(consumer, onTables);
     return {
       holds: (position) => this.#consumers.set(consumer, position),
-      leave: () => this.#consumers.delete(consumer),
+      leave: () => (this.#consumers.delete(consumer), this.#listeners.delete(consumer)),
     };
+  }
+
+  /** What the source has to send from now on. */
+  #sends(state: SourceState): void {
+    this.#state = state;
+    this.relations = state.relations;
+    const before = new Map(this.refused.map((one) => [tableAddress(one), one.error.message]));
+    this.refused = state.refused;
+    for (const { error, ...table } of state.refused) {
+      if (before.get(tableAddress(table)) === error.message) continue;
+      this.#options.logger.error('a table cannot be followed; the others go on', { table: tableAddress(table), code: error.code, error: error.message, next: error.hint });
+    }
+    for (const tell of this.#listeners.values()) tell(state);
   }
 
   /** Asks the source where its log ends now. */
@@ -148,8 +169,7 @@ export class Capture implements Feed {
       try {
         const state = await this.source.open();
         const from = await this.#startingPoint(state);
-        this.relations = state.relations;
-        this.#state = state;
+        this.#sends(state);
         this.#streams = state.identity;
         this.condition = { state: 'streaming' };
         for (const wake of [...this.#waiters]) wake();
@@ -235,6 +255,28 @@ export class Capture implements Feed {
     return least;
   }
 
+  /** Tables may have come, gone, or changed their names. */
+  #lookAgain(): Promise<void> {
+    this.#looking ??= this.#lookOnce()
+      .catch((error: unknown) => this.#options.logger.debug('the tables could not be looked at', { error: String(error) }))
+      .finally(() => (this.#looking = undefined));
+    return this.#looking;
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { clock } = this.#options;
+    const startedMs = clock.monotonic();
+    if (startedMs < this.#lookNextMs) return;
+    const state = this.#state;
+    const found = await this.source.lookAgain().finally(() => {
+      const endedMs = clock.monotonic();
+      this.#lookNextMs = endedMs + Math.min(lookMsMax, Math.max(lookMsMin, lookShare * (endedMs - startedMs)));
+    });
+    if (found && state && this.#state === state) this.#sends({ ...state, ...found });
+  }
+
+  #looking: Promise<void> | undefined;
+  #lookNextMs = 0;
   #ticks = 0;
   #tidying: Promise<void> | undefined;
 
@@ -257,6 +299,7 @@ export class Capture implements Feed {
     }
     if (this.condition.state !== 'streaming') return;
     this.#ticks += 1;
+    void this.#lookAgain();
     if (this.#ticks % 2 === 0) {
       await this.refreshEnd();
       this.walKeptBytes = await this.#options.walKept();

@@ -3,7 +3,7 @@ import { type CatalogTable, listLoads, type Loaded, millraceSchemaSql, planSourc
 import { displayTarget, parsePgUrl, type PgConnection, withConnection } from '../wire/index.ts';
 import { tableAddress } from '../data/index.ts';
 import type { TargetTable } from '../flow/index.ts';
-import { compileForTarget, compileRoutes, type ReplicaSpec, type Route, type Routes } from '../replica/index.ts';
+import { compileForTarget, compileRoutes, type ReplicaSpec, type Route, type Routes, type TableNews, tableNews } from '../replica/index.ts';
 import { namesAtSource } from './names.ts';
 import { knownIds } from './ownership.ts';
 import { columnFilter, type Project, type SourceSpec } from './project/project.ts';
@@ -90,13 +90,18 @@ async function planOneSource(source: SourceSpec, ids: ProjectIds, tables: readon
 
 async function planReplica(spec: ReplicaSpec, tables: ReadonlyMap<string, readonly CatalogTable[]>): Promise<ReplicaPlan> {
   const sources = [...new Set(spec.from.map((from) => from.source))];
-  const { routes, target, own, stopped } = await withConnection(spec.url, async (connection) => {
+  const { routes, target, own, loads } = await withConnection(spec.url, async (connection) => {
     const compiled = await Promise.all(sources.map((source) => compileForTarget(spec, source, (tables.get(source) ?? []).map((table) => table.relation), connection)));
-    const loads = (await listLoads(connection, spec.name)).filter((load) => load.stopped && sources.includes(load.part));
+    const loads = (await listLoads(connection, spec.name)).filter((load) => sources.includes(load.part));
     for (const load of loads) if (load.stopped?.waits === 'resync') compiled[sources.indexOf(load.part)]?.stop(load.source);
-    return { routes: compiled, target: await planTarget(connection, wantedTables(compiled)), own: await planOwnSchema(connection), stopped: loads };
+    return { routes: compiled, target: await planTarget(connection, wantedTables(compiled)), own: await planOwnSchema(connection), loads };
   });
   const planned = routes.flatMap((one, i) => (tables.get(sources[i] as string) ?? []).flatMap((table) => one.for(table.relation).map((route) => plannedTable(sources[i] as string, route))));
+  const news = routes.flatMap((one, i) => {
+    const own = loads.filter((load) => load.part === sources[i]);
+    // The first snapshot is no news.
+    return own.some((load) => load.done) ? tableNews(own, one.relations, new Set(one.relations.filter((relation) => one.for(relation).length > 0).map(tableAddress))) : [];
+  });
   const ruled = routes.flatMap((one) => one.problems).map(({ table, message, hint }): PlanProblem => ({ level: 'error', table, message: `${table}: ${message}`, hint }));
   return {
     where: displayTarget(parsePgUrl(spec.url)),
@@ -105,7 +110,7 @@ async function planReplica(spec: ReplicaSpec, tables: ReadonlyMap<string, readon
     tables: planned,
     grants: [...own.grants.filter((grant) => !target.grants.some((other) => other.sql === grant.sql)), ...target.grants],
     ddl: [...own.ddl, ...target.ddl.map(({ sql, why }) => ({ sql, why }))],
-    problems: [...stopped.flatMap(stoppedProblem), ...ruled, ...target.problems.map(({ level, table, message, hint }) => ({ level, table, message, hint })), ...pendingNotes(routes, target)],
+    problems: [...loads.flatMap(stoppedProblem), ...ruled, ...target.problems.map(({ level, table, message, hint }) => ({ level, table, message, hint })), ...pendingNotes(routes, target, news)],
   };
 }
 
@@ -114,10 +119,10 @@ const stoppedProblem = ({ source, stopped }: Loaded): PlanProblem[] => (
 );
 
 /** What becomes of tables without a statement. */
-function pendingNotes(routes: readonly Routes[], target: TargetPlan): PlanProblem[] {
+function pendingNotes(routes: readonly Routes[], target: TargetPlan, news: readonly TableNews[]): PlanProblem[] {
   const note = (table: string, message: string): PlanProblem => ({ level: 'warning', table, message, hint: 'nothing, if that is wanted' });
   return [
-    ...target.notes.map(({ table, what }) => note(table, `${table}: ${what}`)),
+    ...[...news, ...target.notes].map(({ table, what }) => note(table, `${table}: ${what}`)),
     ...target.readAgain.map((table) => note(table, `${table} is read again from its source when that comes`)),
     ...routes.flatMap((one) => one.notes).map(({ table, what }) => note(table, `${table}: ${what}`)),
   ];

@@ -8,8 +8,11 @@ export interface Feed {
   readonly stream: ChangeStream;
   /** Resolves once the source is open and its stream has a beginning; again after every reconnect. Undefined when the signal aborts first. */
   opened(signal: AbortSignal): Promise<SourceState | undefined>;
-  /** Announces a consumer. Until its first `holds` nothing is acknowledged to the source and nothing is trimmed. */
-  join(consumer: string): FeedMembership;
+  /**
+   * Announces a consumer. Until its first `holds` nothing is acknowledged to the source and nothing is trimmed.
+   * @param onTables Hears what `opened` would say now, whenever that may be something else.
+   */
+  join(consumer: string, onTables?: (state: SourceState) => void): FeedMembership;
 }
 
 export interface FeedMembership {

@@ -1,5 +1,6 @@
 // The port of a source: what capture needs of a system to take snapshots of its tables and follow its commits.
-import type { Batch, KeyRange, Position, Relation, Run, SourceIdentity, TableName } from '../data/index.ts';
+import { MillraceError } from '../base/index.ts';
+import { type Batch, type KeyRange, type Position, type Relation, type Run, type SourceIdentity, tableAddress, type TableName } from '../data/index.ts';
 
 export interface Source {
   readonly name: string;
@@ -12,6 +13,12 @@ export interface Source {
    * (then it throws a retriable MillraceError). `sink.ready()` is awaited before more is read: that is the backpressure.
    */
   stream(from: Position, sink: RunSink, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Looks whether the project selects other tables by now, or other columns of them, and sends their changes from here on if so. Undefined while
+   * there is nothing new. Called while it streams.
+   */
+  lookAgain(): Promise<SelectedTables | undefined>;
 
   /** Tells the source that everything before `position` may be forgotten. Sent with the next status message. */
   acknowledge(position: Position): void;
@@ -36,7 +43,7 @@ export interface Source {
   close(): Promise<void>;
 }
 
-export interface SourceState {
+export interface SourceState extends SelectedTables {
   readonly identity: SourceIdentity;
   /** Everything at or after this position can still be sent. */
   readonly oldest: Position;
@@ -44,10 +51,26 @@ export interface SourceState {
   readonly fresh: boolean;
   /** Where the server's history left its earlier timelines (promotions, restores to a point in time): what lies behind on them it does not have. */
   readonly branches: readonly { readonly timeline: number; readonly at: Position }[];
-  /** The tables that the project selects, as they are now. */
+}
+
+export interface SelectedTables {
+  /** The tables that the project selects and that can be followed, as they are now. */
   readonly relations: readonly Relation[];
+  /** Those that cannot: a table that came, or became so, after the source was opened first. */
+  readonly refused: readonly RefusedTable[];
   /** From where on a table's changes have been sent without a break, as far as that is known; before that, it may have been left out for a while. */
   since(table: TableName): Position;
+}
+
+export interface RefusedTable extends TableName {
+  readonly error: MillraceError;
+}
+
+/** A table is no longer what its snapshot was to show: altered, truncated, dropped. The others of the snapshot can be read on. */
+export class TableChanged extends MillraceError {
+  constructor(table: TableName, parts: { readonly where?: string; readonly detail?: string } = {}) {
+    super('SERVER_ERROR', `${tableAddress(table)} changed while its snapshot was read`, { retriable: true, hint: 'nothing: it is read again from a newer one', ...parts });
+  }
 }
 
 export interface RunSink {

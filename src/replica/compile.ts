@@ -10,7 +10,7 @@ import type { ReplicaSpec } from './spec.ts';
 export async function compileForTarget(
   spec: ReplicaSpec, source: string, relations: readonly Relation[], target: PgConnection, shapes?: Awaited<ReturnType<typeof readShapes>>,
 ): Promise<Routes> {
-  shapes ??= await readShapes(target, spec.name, source);
+  shapes ??= await readShapes(target, spec.name, source, new Map(relations.map((relation) => [tableAddress(relation), relation.oid])));
   const routes = await compileRoutes(spec, source, relations, { shapes });
   if (!spec.rules.some((rule) => rule.row)) return routes;
   const patterns = routes.targets.map((table) => parseTablePattern(`${quoteIdent(table.schema)}.${quoteIdent(table.name)}`) as TablePattern);

@@ -1,7 +1,7 @@
 // Brings rules and target into line with the shapes of a part's tables. A table that does not fit is stopped; the others go on.
 import type { MillraceError } from '../base/index.ts';
 import { type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
-import type { LoadedTable, TableStop } from '../flow/index.ts';
+import type { LoadedTable, Source, TableStop } from '../flow/index.ts';
 import { problemError, type RuleProblem } from './rules/problem.ts';
 import type { Routes } from './rules/routes.ts';
 import type { TableStates } from './table-states.ts';
@@ -35,6 +35,12 @@ export interface FittingOptions {
   keepStop(table: string, stop: TableStop): Promise<void>;
 }
 
+/** The tables of the stream in the shapes that they have by now, which may not be those of when the source was opened. */
+export async function currentShapes(source: Source, relations: readonly Relation[]): Promise<Relation[]> {
+  const current = await source.readRelations();
+  return relations.map((relation) => current.find((one) => one.oid === relation.oid && tableAddress(one) === tableAddress(relation)) ?? relation);
+}
+
 /** A table in one shape. */
 export const shapeKey = (relation: Relation): string => `${relation.oid} ${relation.version}`;
 
@@ -56,9 +62,15 @@ export class Fitting {
     }
   }
 
-  /** Everything fitted when it began. */
-  began(): void {
+  /** Lets the target follow before anything is written. Tables that were stopped and fit again are read again. */
+  async begin(records: readonly LoadedTable[]): Promise<void> {
+    const { states, forget } = this.#options;
+    await this.fit();
     this.#mayStop = true;
+    const ended = new Set(records.filter((record) => record.stopped && !states.all.get(record.source)?.stop).map((record) => record.source));
+    if (ended.size === 0) return;
+    await forget([...ended]);
+    for (const table of ended) states.changed(table, 'it fits again, and is read again');
   }
 
   /**

@@ -3,6 +3,7 @@ export { compileRoutes, Routes } from './rules/routes.ts';
 export type { Route } from './rules/route.ts';
 export type { Added, AnyRow, Mask, ReplicaSpec, TableRule } from './spec.ts';
 export type { Prepared } from './fitting.ts';
+export { type TableNews, tableNews } from './table-news.ts';
 export { compileForTarget } from './compile.ts';
 export { Replica, type ReplicaOptions } from './replica.ts';
 export { atSource, atTarget, mendKeys } from './mend/matching.ts';

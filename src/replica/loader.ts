@@ -1,8 +1,8 @@
 // The snapshot path of a part: which tables the target does not have yet, and how they get there, several at a time. A large table goes in chunks:
 // by where its rows lie, all from one snapshot; a very large one by ranges of its key, each from a snapshot that is not old.
-import { assert, type Clock, crashPoint, type Logger, type Metrics, MillraceError } from '../base/index.ts';
+import { assert, type Clock, crashPoint, type Logger, type Metrics } from '../base/index.ts';
 import { asPosition, type Batch, type KeyRange, type Position, rangesLeft, type Relation, type Run, tableAddress } from '../data/index.ts';
-import type { Chunk, ChunkedLoad, Feed, Load, LoadedChunk, Snapshot, SourceState, TableStep } from '../flow/index.ts';
+import { type Chunk, type ChunkedLoad, type Feed, type Load, type LoadedChunk, type Snapshot, type SourceState, TableChanged, type TableStep } from '../flow/index.ts';
 import { type Cut, Cuts } from './cuts.ts';
 import { inParallel, Permits } from './parallel.ts';
 import type { PartProgress, SnapshotProgress } from './progress.ts';
@@ -103,28 +103,38 @@ export class Loader {
   }
 
   /**
-   * Loads the tables of a snapshot, those first that others refer to at the target, and closes it. Returns early when the signal aborts.
+   * Loads the tables of a snapshot, those first that others refer to at the target, and closes it. Returns early when the signal aborts. Returns why
+   * a table could not be read that changed meanwhile: the others were read.
    * @param joins The stream goes on meanwhile; see ReplicaTarget.join.
    */
-  async load(first: Snapshot, joins: boolean, signal: AbortSignal): Promise<void> {
+  async load(first: Snapshot, joins: boolean, signal: AbortSignal): Promise<TableChanged | undefined> {
     this.#joins = joins;
     const { target, feed, clock, snapshots } = this.#options;
     const failed = new AbortController();
+    let left: TableChanged | undefined;
+    const loadOne = (relation: Relation): Promise<void> => this.#loadTable(cuts, relation, either).catch((error: unknown) => {
+      if (!(error instanceof TableChanged)) throw error;
+      this.#progress.loading.delete(tableAddress(relation));
+      left = error;
+    });
     const either = AbortSignal.any([signal, failed.signal]);
     const cuts = new Cuts(first, () => feed.source.snapshot(first.relations, either), clock, snapshots.ageMsMax / 2);
     try {
       const ranks = await target.loadRanks(first.relations.flatMap((relation) => this.#routes.for(relation).map((route) => route.target)));
       const byRank = Map.groupBy(first.relations, (relation) => Math.max(0, ...this.#routes.for(relation).map((route) => ranks.get(tableAddress(route.target)) ?? 0)));
       for (const [, relations] of [...byRank].toSorted(([a], [b]) => a - b)) {
-        await inParallel(relations, snapshots.readers, () => failed.abort(), (relation) => this.#loadTable(cuts, relation, () => failed.abort(), either));
-        if (signal.aborted) return;
+        await inParallel(relations, snapshots.readers, () => failed.abort(), loadOne);
+        if (signal.aborted) return undefined;
       }
+      return left;
     } finally {
       await cuts.close();
     }
   }
 
-  async #loadTable(cuts: Cuts, known: Relation, stop: () => void, signal: AbortSignal): Promise<void> {
+  async #loadTable(cuts: Cuts, known: Relation, all: AbortSignal): Promise<void> {
+    const failed = new AbortController();
+    const signal = AbortSignal.any([all, failed.signal]);
     if (signal.aborted) return;
     const address = tableAddress(known);
     crashPoint('snapshot.before-table');
@@ -157,14 +167,14 @@ export class Loader {
             const own = inKeys ? await cuts.enter() : cut;
             try {
               const as = inCut(own, relation);
-              if (inKeys && own !== cut && (await own.snapshot.shape(as)) !== plan?.load.shape) throw changed(relation);
+              if (inKeys && own !== cut && (await own.snapshot.shape(as)) !== plan?.load.shape) throw new TableChanged(relation);
               await this.#loadInto(route, as, own.snapshot, chunk, plan?.load, signal);
               if (inKeys) loaded.push({ keys: chunk.keys, position: own.snapshot.position, rows: 0, shape: '' });
             } finally {
               if (inKeys) await cuts.leave(own);
             }
           };
-          await inParallel(loads, loads.length, stop, (chunk) => this.#permits.with(() => loadOne(chunk)));
+          await inParallel(loads, loads.length, () => failed.abort(), (chunk) => this.#permits.with(() => loadOne(chunk)));
           if (signal.aborted) return;
           const position = plan?.byKey ? loaded.reduce((max, chunk) => (chunk.position > max ? chunk.position : max), snapshot.position) : snapshot.position;
           if (plan) await this.#options.target.endChunks(plan.load, position);
@@ -259,9 +269,6 @@ export class Loader {
 /** The table as a snapshot has it. */
 function inCut({ snapshot }: Cut, known: Relation): Relation {
   const found = snapshot.relations.find((relation) => relation.oid === known.oid);
-  if (!found) throw changed(known);
+  if (!found) throw new TableChanged(known);
   return found;
 }
-
-const changed = (relation: Relation): MillraceError =>
-  new MillraceError('SERVER_ERROR', `${tableAddress(relation)} changed while it was read`, { retriable: true, hint: 'nothing: it is read again' });

@@ -1,18 +1,20 @@
 // One source of a replica: joins the stream, loads what is not loaded yet, then applies epoch after epoch.
-import { asMillraceError, assert, MillraceError } from '../base/index.ts';
+import { assert } from '../base/index.ts';
 import { AbandonedTransaction } from '../bus/index.ts';
-import { asPosition, cameThrough, type Origin, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
-import type { Committed, ConsumerPosition, FeedMembership, Piece, SourceState, TableStep, TableStop } from '../flow/index.ts';
+import { cameThrough, type Origin, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
+import type { Committed, ConsumerPosition, FeedMembership, Piece, SelectedTables, SourceState, TableStep, TableStop } from '../flow/index.ts';
 import { checkGap, checkIdentity } from './checks.ts';
 import { RowNotSent } from './chunks.ts';
 import { Errands } from './errands.ts';
-import { Fitting, type Prepared, shapeKey, type TableRefusal } from './fitting.ts';
+import { currentShapes, Fitting, type Prepared, shapeKey, type TableRefusal } from './fitting.ts';
 import { type Gathered, Gatherer } from './gather.ts';
+import { Holds } from './holds.ts';
 import { Loader, type LoaderOptions } from './loader.ts';
 import { Mender } from './mend/mender.ts';
 import type { PartProgress } from './progress.ts';
 import type { Routes } from './rules/routes.ts';
-import { SourceTables } from './source-tables.ts';
+import { sameTables, SourceTables } from './source-tables.ts';
+import { tableNews } from './table-news.ts';
 import { TableStates } from './table-states.ts';
 
 export interface PartOptions extends Omit<LoaderOptions, 'fit'> {
@@ -59,6 +61,9 @@ export class Part {
   readonly errands: Errands;
   routes: Routes | undefined;
   #fitting: Fitting | undefined;
+  /** The tables of this attempt, and those that the source has by now. */
+  #tables: SelectedTables | undefined;
+  #tablesNow: SelectedTables | undefined;
   /** Up to here the source's tables had the shapes that this attempt began with, or older ones. */
   #shapesFrom: Position | undefined;
   readonly #options: PartOptions;
@@ -70,15 +75,16 @@ export class Part {
   /** How long after that an idle position is stored. */
   #idleAfterMs = idleCommitEveryMs;
   #gatherer: Gatherer | undefined;
-  #hold: { goal: Position; until: number; reached: () => void; passed: (at: Position) => void; broken: () => void } | undefined;
-  #wake: (() => void) | undefined;
+  readonly #holds: Holds;
 
   constructor(options: PartOptions) {
     this.#options = options;
     this.source = options.feed.source.name;
     this.states = new TableStates(options.clock, options.logger);
     this.errands = new Errands(options.clock, `replica "${options.replica}"`);
-    this.#membership = options.feed.join(options.replica);
+    // While tables join, what is read is not the stream of all tables.
+    this.#holds = new Holds(options, this.progress, () => (this.#keepFrom === undefined ? this.#gatherer : undefined));
+    this.#membership = options.feed.join(options.replica, (state) => this.#hear(state));
   }
 
   /** Runs until the signal aborts; then everything gathered is applied or dropped, never half. Throws what stops the replica. */
@@ -86,14 +92,16 @@ export class Part {
     const { feed, target } = this.#options;
     const state = await feed.opened(signal);
     if (!state) return;
-    const routes = await this.#options.compile(await this.#currentShapes(state));
+    this.#tables = state;
+    this.#shapesFrom = await feed.source.end();
+    const routes = await this.#options.compile(await currentShapes(feed.source, state.relations));
     this.routes = routes;
     const found = positions.find((position) => position.part === this.source);
     if (found) await checkIdentity(found, state, feed.source, this.#options.replica);
-    await this.#fitAtStart(routes);
+    await this.#fitAtStart(routes, found !== undefined);
     let known = found?.position;
     do known = await this.#once(known, routes, state, signal);
-    while (known !== undefined && !signal.aborted);
+    while (known !== undefined && !this.#beganAnew() && !signal.aborted);
     // A clean stop leaves the newest position behind, so that nothing looks outstanding.
     const { applied } = this.progress;
     if (applied !== undefined && this.#stored !== undefined && applied > this.#stored) {
@@ -102,29 +110,28 @@ export class Part {
     }
   }
 
-  /** The tables of the stream in the shapes that they have by now, which may not be those of when the source was opened. */
-  async #currentShapes({ relations }: SourceState): Promise<Relation[]> {
-    this.#shapesFrom = await this.#options.feed.source.end();
-    const current = await this.#options.feed.source.readRelations().catch((error: unknown) => {
-      // A table that the project names is gone.
-      if (asMillraceError(error).retriable) throw error;
-      return relations;
-    });
-    return relations.map((relation) => current.find((one) => one.oid === relation.oid && tableAddress(one) === tableAddress(relation)) ?? relation);
+  /** Other tables than those of this attempt are taken in by a new one; what is being read is finished first. */
+  #hear(state: SelectedTables): void {
+    this.#tablesNow = state;
+    if (this.progress.phase === 'streaming') this.#beganAnew();
+  }
+
+  #beganAnew(): boolean {
+    const [tables, now] = [this.#tables, this.#tablesNow];
+    if (!tables || !now || sameTables(tables, now)) return false;
+    this.tryAgain();
+    return true;
   }
 
   /** Lets the target follow before anything is written. Tables that were stopped and fit again are read again. */
-  async #fitAtStart(routes: Routes): Promise<void> {
+  async #fitAtStart(routes: Routes, isFilled: boolean): Promise<void> {
     const { target } = this.#options;
     const records = await target.tables(this.source);
+    const taken = new Set(routes.relations.filter((relation) => routes.for(relation).length > 0).map(tableAddress));
+    if (isFilled) for (const { table, what } of tableNews(records, routes.relations, taken)) this.states.changed(table, what);
     const keepStop = (table: string, stop: TableStop): Promise<void> => target.stopTable(this.source, table, stop);
     this.#fitting = new Fitting({ ...this.#options, source: this.source, states: this.states, shapesFrom: this.#shapesFrom as Position, keepStop }, routes, records);
-    await this.#fitting.fit();
-    this.#fitting.began();
-    const ended = records.filter((record) => record.stopped && !this.states.all.get(record.source)?.stop).map((record) => record.source);
-    if (ended.length === 0) return;
-    await this.#options.forget([...new Set(ended)]);
-    for (const table of ended) this.states.changed(table, 'it fits again, and is read again');
+    await this.#fitting.begin(records);
   }
 
   get #shapes(): Fitting {
@@ -160,35 +167,12 @@ export class Part {
    * stands there; rejects when it is past it, or does not stream within `ms`. A hold at a position takes the place of the earlier one, so that
    * one can stand still first and go to an exact position then; 'now' is refused while somebody else holds it.
    */
-  async hold(position: Position | 'now', ms: number): Promise<void> {
-    const { clock, replica } = this.#options;
-    const untilMs = clock.monotonic() + ms;
-    while ((!this.#gatherer || this.#keepFrom !== undefined) && clock.monotonic() < untilMs) await clock.sleep(50);
-    const { applied } = this.progress;
-    const goal = position === 'now' ? asPosition(0n) : position;
-    const idle = new MillraceError('VERIFY_IMPOSSIBLE', `replica "${replica}" does not stream from "${this.source}" at the moment`);
-    if (!this.#gatherer || this.#keepFrom !== undefined) throw idle;
-    if (position === 'now' && this.#hold) throw new MillraceError('VERIFY_IMPOSSIBLE', `replica "${replica}" stands still for another comparison at the moment`, { hint: 'try again' });
-    this.#hold?.broken();
-    return new Promise((resolve, reject) => {
-      const passed = (at: Position): void => {
-        const text = this.#options.feed.source.formatPosition;
-        reject(new MillraceError('VERIFY_IMPOSSIBLE', `replica "${this.#options.replica}" stands at ${text(at)}, past ${text(goal)} already`));
-      };
-      this.#hold = { goal, until: this.#options.clock.monotonic() + ms, reached: resolve, passed: position === 'now' ? () => undefined : passed, broken: () => reject(idle) };
-      if (this.#gatherer) this.#gatherer.hold = goal;
-      if (position !== 'now' && applied !== undefined && applied > goal) passed(applied);
-      // An idle source may have nothing to say for long: the reader that waits for it stands still already.
-      else if (applied === goal || (position === 'now' && this.#gatherer?.isIdle)) resolve();
-      this.#wake?.();
-    });
+  hold(position: Position | 'now', ms: number): Promise<void> {
+    return this.#holds.hold(position, ms);
   }
 
   release(): void {
-    this.#hold?.broken();
-    this.#hold = undefined;
-    if (this.#gatherer) this.#gatherer.hold = undefined;
-    this.#wake?.();
+    this.#holds.release();
   }
 
   /**
@@ -230,7 +214,8 @@ export class Part {
       this.#storedIs(snapshot.position);
       this.progress.applied = snapshot.position;
     }
-    await loader.load(snapshot, false, signal);
+    const left = await loader.load(snapshot, false, signal);
+    if (left) throw left;
   }
 
   /**
@@ -246,9 +231,9 @@ export class Part {
     this.#keepFrom = known;
     tables.join(missing);
     try {
-      const loading = feed.source.snapshot(missing, either).then(async (snapshot) => {
+      const loading = feed.source.snapshot(missing, either).then((snapshot) => {
         this.#keepFrom = snapshot.position;
-        await loader.load(snapshot, true, either);
+        return loader.load(snapshot, true, either);
       }).finally(() => stop.abort());
       const following = this.#follow(routes, tables, either).finally(() => stop.abort());
       const [followed, read] = await Promise.allSettled([following, loading]);
@@ -259,6 +244,9 @@ export class Part {
       const from = [loaded.oldest, applied].reduce<Position>((a, b) => (b !== undefined && b < a ? b : a), applied);
       logger.info('tables join the stream', { tables: missing.length, from: feed.source.formatPosition(from), applied: feed.source.formatPosition(applied) });
       await target.join(this.source, from, applied);
+      this.#storedIs(from);
+      this.progress.applied = from;
+      if (read.value) throw read.value;
       return from;
     } finally {
       this.#keepFrom = undefined;
@@ -295,7 +283,7 @@ export class Part {
     const abort = (): void => reader.close();
     signal.addEventListener('abort', abort, { once: true });
     const gatherer = new Gatherer(reader, { ...limits, bytesMax: epochBytesMax, wholeBytesMax: 2 * epochBytesMax, leavesOut: (origin) => this.#leadsBack(origin) }, clock, signal);
-    gatherer.hold = this.#hold?.goal;
+    gatherer.hold = this.#holds.goal;
     this.#gatherer = gatherer;
     const close = (): void => {
       signal.removeEventListener('abort', abort);
@@ -329,11 +317,12 @@ export class Part {
       if ((this.progress.applied as Position) >= consistentFrom) {
         tables.forgetSnapshots();
         this.progress.phase = tables.someJoining ? 'snapshot' : 'streaming';
+        if (!tables.someJoining) this.#beganAnew();
       }
       await this.errands.do(this.progress.applied);
       const gathered: Gathered | undefined = ahead?.gathered ?? (await this.#nextOrErrand(gatherer));
       if (!gathered) {
-        if (signal.aborted || !(await this.#standStill(signal))) return;
+        if (signal.aborted || !(await this.#holds.standStill(signal))) return;
         continue;
       }
       if (gathered.tooLarge) return 'tooLarge';
@@ -371,9 +360,7 @@ export class Part {
   #applied(position: Position): void {
     this.progress.applied = position;
     this.progress.pendingSinceUs = 0n;
-    // What was gathered before the hold was set may have gone past it.
-    if (this.#hold && position > this.#hold.goal) this.#hold.passed(position);
-    else if (this.#hold && position === this.#hold.goal) this.#hold.reached();
+    this.#holds.applied(position);
   }
 
   /** One epoch, made piece by piece while the target takes it in one transaction. */
@@ -469,20 +456,6 @@ export class Part {
     this.#storedIs(applied);
     this.#idleAfterMs = idleCommitEveryMs;
     return next;
-  }
-
-  /** At a hold: waits for its release or its end. False when there is no hold, so that the reader was closed by someone else. */
-  async #standStill(signal: AbortSignal): Promise<boolean> {
-    const hold = this.#hold;
-    if (!hold) return false;
-    const { applied } = this.progress;
-    if (applied !== undefined && applied > hold.goal) hold.passed(applied);
-    hold.reached();
-    const timeout = this.#options.clock.sleep(Math.max(0, hold.until - this.#options.clock.monotonic()), signal);
-    await Promise.race([timeout, new Promise<void>((resolve) => (this.#wake = resolve))]);
-    this.#wake = undefined;
-    if (this.#hold === hold && this.#options.clock.monotonic() >= hold.until) this.release();
-    return true;
   }
 
   #storedIs(position: Position): void {

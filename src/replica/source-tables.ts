@@ -1,8 +1,14 @@
 // What a part knows of its source's tables: which there were at the start, and up to where a snapshot has their changes already.
 import type { Logger } from '../base/index.ts';
 import { batchFrom, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
-import type { LoadedChunk } from '../flow/index.ts';
+import type { LoadedChunk, SelectedTables } from '../flow/index.ts';
 import { Chunks, RowNotSent } from './chunks.ts';
+
+/** Whether nothing has to be begun anew because of other tables. */
+export function sameTables(a: SelectedTables, b: SelectedTables): boolean {
+  const known = new Map(a.relations.map((relation) => [relation.oid, tableAddress(relation)]));
+  return a === b || a.relations.length === b.relations.length && b.relations.every((relation) => known.get(relation.oid) === tableAddress(relation) && a.since(relation) === b.since(relation));
+}
 
 export class SourceTables {
   readonly #logger: Logger;
@@ -37,7 +43,9 @@ export class SourceTables {
   }
 
   add(relation: Relation): void {
-    this.#tables.set(relation.oid, tableAddress(relation));
+    const address = tableAddress(relation);
+    for (const [oid, other] of this.#tables) if (other === address) this.#tables.delete(oid);
+    this.#tables.set(relation.oid, address);
   }
 
   /** The target has what committed before `position`; of these chunks, if there are any, only what committed before theirs. */
@@ -64,7 +72,7 @@ export class SourceTables {
     this.#chunks.clear();
   }
 
-  /** A table that is new, or has a new name, is read at the next start; until then its changes are passed over, since its earlier rows are not there. */
+  /** A table that is new, or has a new name, is read when the source has told of it; until then its changes are passed over, since its earlier rows are not there. */
   withoutNew(run: Run): Run {
     const isKnown = (relation: Relation): boolean => {
       if (this.#joining.has(relation.oid)) return false;
@@ -72,7 +80,7 @@ export class SourceTables {
       const known = this.#tables.get(relation.oid) === address;
       if (!known && !this.#passedOver.has(address)) {
         this.#passedOver.add(address);
-        this.#logger.warn('a table is new or has a new name: it is read at the next start', { table: address });
+        this.#logger.info('changes of a table that is new or has a new name are passed over until it is read', { table: address });
       }
       return known;
     };

@@ -34,6 +34,7 @@ export function sourceStatus(capture: Capture, replicas: readonly Replica[], lag
       changes: capture.changes.get(address) ?? 0,
     };
   }
+  for (const { error, ...table } of capture.refused) tables[tableAddress(table)] = { ...fromError('failed', error), snapshotRows: 0, changes: capture.changes.get(tableAddress(table)) ?? 0 };
   const note = capture.logIsOnlyCopy ? { reason: [base.reason, onlyCopyNote].filter(Boolean).join('; ') } : {};
   return {
     ...base, ...note,

@@ -1,7 +1,7 @@
 // compileRoutes: rules and relations in, the way of every row out.
 import { isDeepStrictEqual } from 'node:util';
 import { asMillraceError, MillraceError } from '../../base/index.ts';
-import { type Batch, type Relation, type Run, tableAddress, type TableName, type Truncate } from '../../data/index.ts';
+import { type Batch, type Relation, type Run, splitName, tableAddress, type TableName, type Truncate } from '../../data/index.ts';
 import { shapeOf, type TableShape, type TableStep, type TableTruncate, type TableWrite, type TargetColumn, type TargetTable } from '../../flow/index.ts';
 import type { ReplicaSpec, TableRule } from '../spec.ts';
 import { rulesFor, takes, unmatched } from './choose.ts';
@@ -51,7 +51,8 @@ export class Routes {
     this.#existing = options.existing ?? (() => undefined);
     this.source = source;
     for (const relation of relations) this.#relations.set(relation.oid, relation);
-    this.#unmatched = unmatched(spec, source, relations);
+    // What was replicated once is no slip of the pen, but a table that is gone.
+    this.#unmatched = unmatched(spec, source, [...relations, ...[...(options.shapes ?? new Map<string, never>()).keys()].map(nameOf)]);
     this.#shapes = new Map([...(options.shapes ?? [])].map(([table, shapes]) => [table, new Map(shapes)]));
     for (const shapes of this.#shapes.values()) for (const [target, shape] of shapes) this.#has(target, shape.columns.map((column) => column.name));
     this.#compile(true);
@@ -148,6 +149,9 @@ export class Routes {
 
   /** A table has a new shape (or is new): its rules are compiled again. See `problems` afterwards. */
   relationChanged(relation: Relation): void {
+    const address = tableAddress(relation);
+    // One that was dropped and made again, or gave its name away.
+    for (const [oid, other] of this.#relations) if (oid !== relation.oid && tableAddress(other) === address) this.#relations.delete(oid);
     this.#relations.set(relation.oid, relation);
     for (const [key, past] of this.#past) this.#past.set(key, { relation: past.relation });
     this.#past.delete(versionOf(relation));
@@ -279,6 +283,11 @@ export class Routes {
     }
   }
 }
+
+const nameOf = (address: string): TableName => {
+  const [schema, name] = splitName(address) ?? [];
+  return { schema: schema?.text ?? '', name: name?.text ?? '' };
+};
 
 const versionOf = (relation: Relation): string => `${relation.oid} ${relation.version}`;
 

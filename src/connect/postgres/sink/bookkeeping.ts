@@ -72,6 +72,10 @@ export interface Loaded {
   readonly target: string;
   /** Of the snapshot; 0 while it is not read. */
   readonly rows: number;
+  /** Whether it has been read. */
+  readonly done: boolean;
+  /** The OID that the source's table had; 0 unknown. */
+  readonly oid: number;
   readonly stopped?: TableStop;
 }
 
@@ -79,7 +83,7 @@ export interface Loaded {
 export async function listLoads(connection: PgConnection, consumer: string): Promise<Loaded[]> {
   const [row] = await connection.rows<{ there: string }>("select (pg_catalog.to_regclass('millrace.tables') is not null)::text as there");
   if (row?.there !== 'true') return [];
-  const rows = await connection.rows<Record<'source' | 'source_table' | 'target_table' | 'rows' | 'stopped', string>>(
-    `select source, source_table, target_table, coalesce(rows, 0)::text as rows, coalesce(pg_catalog.to_jsonb(t) ->> 'stopped', '') as stopped from millrace.tables t where consumer = $1 order by 1, 2, 3`, [consumer]);
-  return rows.map((each) => ({ part: each.source, source: each.source_table, target: each.target_table, rows: Number(each.rows), ...(each.stopped === '' ? {} : { stopped: JSON.parse(each.stopped) as TableStop }) }));
+  const rows = await connection.rows<Record<'source' | 'source_table' | 'target_table' | 'rows' | 'state' | 'oid' | 'stopped', string>>(
+    `select source, source_table, target_table, coalesce(rows, 0)::text as rows, state, coalesce(source_oid, 0)::text as oid, coalesce(pg_catalog.to_jsonb(t) ->> 'stopped', '') as stopped from millrace.tables t where consumer = $1 order by 1, 2, 3`, [consumer]);
+  return rows.map((each) => ({ part: each.source, source: each.source_table, target: each.target_table, rows: Number(each.rows), done: each.state === 'done', oid: Number(each.oid), ...(each.stopped === '' ? {} : { stopped: JSON.parse(each.stopped) as TableStop }) }));
 }

@@ -3,20 +3,28 @@ import { shapeOf, type TableShape, type TableStop, type TargetTable } from '../.
 import { tableAddress } from '../../../data/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 
-/** The shapes of a source's tables, by addresses: source → target → shape. Empty where the target has never been written to. */
-export async function readShapes(connection: PgConnection, consumer: string, part: string): Promise<Map<string, Map<string, TableShape>>> {
+/**
+ * The shapes of a source's tables, by addresses: source → target → shape. Empty where the target has never been written to.
+ * @param oids Of the tables that have these addresses now: another one has nothing but names in common with what is remembered.
+ */
+export async function readShapes(connection: PgConnection, consumer: string, part: string, oids: ReadonlyMap<string, number>): Promise<Map<string, Map<string, TableShape>>> {
   const shapes = new Map<string, Map<string, TableShape>>();
   const [there] = await connection.rows<{ there: string }>(
     `select exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass('millrace.tables') and attname = 'shape')::text as there`);
   if (there?.there !== 'true') return shapes;
-  const rows = await connection.rows<Record<'source' | 'target' | 'shape', string>>(
-    'select source_table as source, target_table as target, shape::text as shape from millrace.tables where consumer = $1 and source = $2 and shape is not null', [consumer, part]);
-  for (const { source, target, shape } of rows) {
+  const rows = await connection.rows<Record<'source' | 'target' | 'oid', string> & { shape: string | null }>(
+    `select source_table as source, target_table as target, shape::text as shape, coalesce(source_oid, 0)::text as oid from millrace.tables where consumer = $1 and source = $2`, [consumer, part]);
+  for (const { source, target, shape, oid } of rows) {
     const targets = shapes.get(source) ?? new Map<string, TableShape>();
-    shapes.set(source, targets.set(target, JSON.parse(shape) as TableShape));
+    shapes.set(source, targets);
+    if (shape === null) continue;
+    const known = JSON.parse(shape) as TableShape;
+    targets.set(target, [0, oids.get(source) ?? 0].includes(Number(oid)) ? known : byName(known));
   }
   return shapes;
 }
+
+const byName = ({ columns, ...shape }: TableShape): TableShape => ({ ...shape, columns: columns.map(({ number: _, ...column }) => column) });
 
 /** What tells a record of millrace.tables whose target table was made for it, and never written since. */
 export const neverFilled = "(state = 'copying' and source_oid is null and rows is null)";

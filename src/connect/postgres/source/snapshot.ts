@@ -5,7 +5,7 @@ import { CopyParser } from '../../../codec/index.ts';
 import {
   type Batch, type Column, isAmong, keyToText, keyFromText, type Lsn, quoteIdent, quoteLiteral, quoteTable, rangeKey, type Relation, tableAddress, type TablePattern,
 } from '../../../data/index.ts';
-import type { Chunk, RowKeys, Snapshot, SnapshotSize } from '../../../flow/index.ts';
+import { type Chunk, type RowKeys, type Snapshot, type SnapshotSize, TableChanged } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, longLived, PgConnection, PgError } from '../../../wire/index.ts';
 import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, textSettings } from '../catalog.ts';
 import { TypeCatalog } from '../types.ts';
@@ -137,10 +137,8 @@ export class PostgresSnapshot implements Snapshot {
     if (row?.changed === 'true') throw this.#changed(relation, 'it was truncated or rewritten, and the server shows it empty to older snapshots');
   }
 
-  #changed(relation: Relation, detail: string): MillraceError {
-    return new MillraceError('SERVER_ERROR', `${tableAddress(relation)} changed while its snapshot was read`, {
-      retriable: true, where: this.#connection.where, detail, hint: 'nothing: it is read again from a newer one',
-    });
+  #changed(relation: Relation, detail: string): TableChanged {
+    return new TableChanged(relation, { where: this.#connection.where, detail });
   }
 
   async shape(relation: Relation): Promise<string> {

@@ -2,10 +2,10 @@
 import { assert, type Clock, type Logger, MillraceError, type TokenBucket } from '../../../base/index.ts';
 import type { RelationMessage } from '../../../codec/index.ts';
 import {
-  asLsn, baseType, formatLsn, type Lsn, parseLsn, parseTablePattern, type Position, quoteIdent, quoteTable, type Relation, selects, type SourceIdentity, tableAddress,
+  asLsn, baseType, formatLsn, type Lsn, parseLsn, parseTablePattern, type Position, quoteIdent, type Relation, selects, type SourceIdentity, tableAddress,
   type TableName, type TablePattern,
 } from '../../../data/index.ts';
-import type { RunSink, Source, SourceState } from '../../../flow/index.ts';
+import type { RunSink, SelectedTables, Source, SourceState } from '../../../flow/index.ts';
 import { type ConnectOptions, describePgError, displayTarget, longLived, parsePgUrl, type PgAddress, PgConnection, PgError } from '../../../wire/index.ts';
 import { type CatalogTable, type ColumnFilter, declareAppendOnly, readTables, StreamRelations } from '../catalog.ts';
 import { selectTables } from '../select.ts';
@@ -13,7 +13,8 @@ import { TypeCatalog } from '../types.ts';
 import { walEndSql } from '../wal-end.ts';
 import type { SpillOptions } from './in-progress.ts';
 import { identifySystem } from './adoption.ts';
-import { asOwner, type ProjectIds, readMarks, type SourceNames } from './owner.ts';
+import { followMembers, hasIdentity, identityMissing, readCatalogMark } from './members.ts';
+import { asOwner, type ProjectIds, readMarks, type Since, type SourceNames } from './owner.ts';
 import { createSlot, describeSlotError, dropSlot, ensurePublication, readSlot } from './slot.ts';
 import { PostgresSnapshot } from './snapshot.ts';
 import { followStream } from './stream.ts';
@@ -59,6 +60,11 @@ export class PostgresSource implements Source {
   #closed = false;
   /** The server process that the last stream came from. */
   #streamedBy: number | undefined;
+  /** Undefined before it was opened once. */
+  #ids: ProjectIds | undefined;
+  /** What it selected, and the catalog then. */
+  #selected: string | undefined;
+  #catalogMark: string | undefined;
   #acknowledged = asLsn(0n);
   /** Binary values unless a type inside some column cannot be sent that way: then the server would fail, so text. */
   #binary = true;
@@ -83,22 +89,62 @@ export class PostgresSource implements Source {
     try {
       await this.#checkServer(control);
       await this.#endFormerStream(control);
-      const tables = await this.#readTables(control);
-      this.#tables = tables;
-      this.#refuseWithoutIdentity();
+      this.#catalogMark = undefined;
+      const selected = await this.#openTables(control);
+      const tables = this.#tables;
       this.#relations = new StreamRelations(this.#types, tables.map((table) => table.relation), (table) => selects(this.#options.appendOnly, table));
       // Once text was needed it may be needed again, for rows of a shape that is over.
       this.#binary &&= tables.every((table) => goesBinary(table.relation));
-      const ids = await this.#options.identify((await readMarks(control, this.#options)).map((mark) => mark.project));
-      // The publication first: a slot cannot decode what committed before its publication existed.
-      const since = await asOwner(control, this.#options, ids, () => ensurePublication(control, tables, this.#options, ids.id));
       const slot = await this.#ensureSlot(control);
       // Another project may have come between the two, when there was no slot yet that the mark could speak of.
-      await asOwner(control, this.#options, ids, () => Promise.resolve());
-      return { ...slot, relations: tables.map((table) => table.relation), since: ({ schema, name }) => since.get(tableAddress({ schema, name })) ?? since.get('*') ?? asLsn(0n) };
+      await asOwner(control, this.#options, this.#ids as ProjectIds, () => Promise.resolve());
+      return { ...slot, ...selected };
     } catch (error) {
       throw describePgError(error, this.where);
     }
+  }
+
+  /** At the first time what cannot be followed is an error. Later on only those tables stop. */
+  async #openTables(control: PgConnection): Promise<SelectedTables> {
+    const ids = await this.#options.identify((await readMarks(control, this.#options)).map((mark) => mark.project));
+    if (this.#ids) {
+      this.#ids = ids;
+      return this.#follow(control, ids);
+    }
+    const tables = await this.#readTables(control);
+    const without = tables.filter((table) => !hasIdentity(table));
+    if (without.length > 0) throw identityMissing(this.name, without, this.where);
+    // The publication comes before the slot, which cannot decode what committed before it existed.
+    const since = await asOwner(control, this.#options, ids, () => ensurePublication(control, tables, this.#options, ids.id));
+    this.#ids = ids;
+    return this.#selects(tables, [], since);
+  }
+
+  async lookAgain(): Promise<SelectedTables | undefined> {
+    return this.#ask(async (control) => {
+      const mark = await readCatalogMark(control, this.#options.publication);
+      if (!this.#ids || this.#catalogMark === mark) return undefined;
+      const before = this.#selected;
+      const found = await this.#follow(control, this.#ids);
+      this.#catalogMark = mark;
+      return this.#selected === before ? undefined : found;
+    });
+  }
+
+  async #follow(control: PgConnection, ids: ProjectIds): Promise<SelectedTables> {
+    const { tables: patterns, sendsColumn, appendOnly } = this.#options;
+    const selected = declareAppendOnly(await readTables(control, patterns, new TypeCatalog(), sendsColumn), appendOnly);
+    const { tables, refused, since } = await asOwner(control, this.#options, ids, () => followMembers(control, this.name, selected, this.#options, ids.id, this.#streamedBy));
+    return this.#selects(tables, refused, since);
+  }
+
+  #selects(tables: readonly CatalogTable[], refused: SelectedTables['refused'], marks: Since): SelectedTables {
+    const since = ({ schema, name }: TableName): Lsn => marks.get(tableAddress({ schema, name })) ?? marks.get('*') ?? asLsn(0n);
+    this.#tables = tables;
+    const relations = tables.map((table) => table.relation);
+    const followed = relations.map((relation) => [relation.oid, tableAddress(relation), formatLsn(since(relation))]);
+    this.#selected = JSON.stringify([followed, refused.map((one) => [tableAddress(one), one.error.message])]);
+    return { relations, refused, since };
   }
 
   async stream(from: Position, sink: RunSink, signal: AbortSignal): Promise<void> {
@@ -291,21 +337,7 @@ export class PostgresSource implements Source {
     return declareAppendOnly(await selectTables(control, selection, this.#types), this.#options.appendOnly);
   }
 
-  /**
-   * Before anything is published: PostgreSQL refuses updates and deletes of a published table that has no identity, so publishing it would
-   * break the application that writes it.
-   */
-  #refuseWithoutIdentity(): void {
-    const without = this.#tables.map((table) => table.relation).filter((one) => one.key.length === 0 && one.identity !== 'full' && !one.appendOnly);
-    if (without.length === 0) return;
-    const names = without.map(tableAddress);
-    throw new MillraceError('IDENTITY_MISSING', `${names.join(', ')} ${names.length === 1 ? 'has' : 'have'} no primary key and no replica identity`, {
-      where: this.where,
-      hint: `${without.map((one) => `alter table ${quoteTable(one)} replica identity full;`).join('\n')}\nor, for tables that are only inserted into: sources.${this.name}.appendOnly: [${names.join(', ')}]`,
-    });
-  }
-
-  async #ensureSlot(control: PgConnection): Promise<Omit<SourceState, 'relations' | 'since'>> {
+  async #ensureSlot(control: PgConnection): Promise<Omit<SourceState, keyof SelectedTables>> {
     const { slot: name, clock, onWait } = this.#options;
     const replication = await PgConnection.connect(this.#connect, { replication: 'database' }).catch((error: unknown) => {
       throw describeSlotError(error instanceof MillraceError && error.cause instanceof PgError ? error.cause : error, this.where, name);

@@ -89,9 +89,11 @@ export async function planExisting(
   const castable = await assignable(connection, pairs);
   pairs.forEach(({ wanted, actual: there }, i) => {
     const column = ident(wanted.name);
+    // Where there is a problem, nothing is renamed yet.
+    const now = ident(there.name);
     const retyped = retype(wanted, there, table.frozen ?? false, loaded === 'never');
     if (there.typeText === wanted.typeText) fits[wanted.name] = 'same';
-    else if (loaded === 'once' && table.reused?.includes(wanted.name) && !holds(there.typeText, wanted.typeText)) {
+    else if (loaded === 'once' && there.name === wanted.name && table.reused?.includes(wanted.name) && !holds(there.typeText, wanted.typeText)) {
       problem('error', `column ${displayIdent(wanted.name)} of ${address} is ${wanted.typeText} at the source, and what the target has of an earlier column of that name is ${there.typeText}`,
         `alter table ${name} drop column ${column}`, wanted.name);
     }
@@ -100,7 +102,7 @@ export async function planExisting(
       problem('error', retyped === 'refused'
         ? `column ${displayIdent(wanted.name)} of ${address} is ${wanted.typeText} at the source now, and ${there.typeText} at the target does not hold all its values`
         : `column ${displayIdent(wanted.name)} of ${address} is ${there.typeText} at the target, and ${wanted.typeText} cannot be assigned to it`,
-      `alter table ${name} alter column ${column} type ${wanted.typeText} using ${column}::text::${wanted.typeText}`, wanted.name);
+      `alter table ${name} alter column ${now} type ${wanted.typeText} using ${now}::text::${wanted.typeText}`, wanted.name);
     }
     if (typeof retyped === 'object') {
       if (retyped.alter === undefined) notes.push({ table: address, what: retyped.say });
@@ -108,12 +110,12 @@ export async function planExisting(
       if (retyped.readAgain) readAgain.add(address);
     }
     const isKey = keyNames(table).includes(wanted.name) || actual.primaryKey?.columns.includes(there.name);
-    if (loaded && wanted.was?.notNull && !wanted.notNull && there.notNull && !isKey) {
+    if (loaded && (wanted.was?.notNull === true || table.reused?.includes(wanted.name) === true) && !wanted.notNull && there.notNull && !isKey) {
       alter(`alter table ${name} alter column ${column} drop not null`, `column ${displayIdent(wanted.name)} of ${address} may be NULL now`);
     }
     if (there.generated !== 'no') {
       problem('error', `column ${displayIdent(wanted.name)} of ${address} is generated at the target, so it cannot be written`,
-        there.generated === 'stored' ? `alter table ${name} alter column ${column} drop expression` : `leave it out: drop: [${wanted.name}]`, wanted.name);
+        there.generated === 'stored' ? `alter table ${name} alter column ${now} drop expression` : `leave it out: drop: [${wanted.name}]`, wanted.name);
     }
     if (there.identity === 'always') {
       problem('warning', `column ${displayIdent(wanted.name)} of ${address} is generated always as identity, so merges cannot update it`,
