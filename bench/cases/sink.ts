@@ -72,13 +72,13 @@ const reset = async (db: PgConnection): Promise<void> => {
 async function batchesOf(db: PgConnection, relation: Relation, rows: number, kind: 'mixed' | 'inserts'): Promise<Batch[]> {
   const id = kind === 'inserts' ? `${rowsBefore} + i` : `case when i % 2 = 0 then i / 2 % ${rowsBefore} + 1 else ${rowsBefore} + i end`;
   const reader = new CopyParser(relation, { batchBytesMax: 2_800_000 });
-  const batches: Batch[] = [];
   const sql = `copy (select (${id})::bigint as id, i % 5000, 'changed-' || i % 5, (i % 100000) / 100.0::numeric(12,2), i % 50, now(), 'note of row ' || i || repeat('.', 40),
     array['a', 'tag' || i % 9], jsonb_build_object('id', i, 'source', 'web', 'items', i % 20, 'text', repeat('x', 60)), i % 2 = 0
     from generate_series(1, ${rows}) i) to stdout (format binary)`;
-  for await (const chunk of db.copyOut(sql)) batches.push(...reader.push(chunk));
-  const last = reader.end();
-  if (last) batches.push(last);
+  const chunks: Buffer[] = [];
+  for await (const chunk of db.copyOut(sql)) chunks.push(chunk);
+  const batches = reader.push(Buffer.concat(chunks));
+  reader.end();
   for (const batch of batches) {
     for (let row = 0; row < batch.count; row++) {
       const offset = (batch.after.offsets[row] as number) + 6;

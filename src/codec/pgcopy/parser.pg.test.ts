@@ -33,8 +33,7 @@ test('rows of a COPY decode to what was selected', async () => {
   const batches: Batch[] = [];
   const rows = `select i, nullif('row ' || i, 'row 7'), i / 8.0, convert_to(repeat('x', case when i = 500 then 5000000 else 0 end), 'UTF8') from generate_series(1, 1000) i`;
   for await (const chunk of connection.copyOut(`copy (${rows}) to stdout (format binary)`)) batches.push(...parser.push(chunk));
-  const last = parser.end();
-  if (last) batches.push(last);
+  parser.end();
   assert.ok(batches.length > 3);
   let id = 0;
   for (const { after: { bytes, offsets }, count } of batches) {

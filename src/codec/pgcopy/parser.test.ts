@@ -27,8 +27,7 @@ function row(fields: (number | null)[], random: Random): Buffer {
 /** Parses in chunks and returns each row's bytes as the batches have them. */
 function rowsOf(parser: CopyParser, chunks: Buffer[]): string[] {
   const batches: Batch[] = chunks.flatMap((chunk) => parser.push(chunk));
-  const last = parser.end();
-  if (last) batches.push(last);
+  parser.end();
   return batches.flatMap(({ after, count, seqs }) =>
     Array.from({ length: count }, (_, r) => {
       assert.equal(seqs[r], r);
@@ -54,16 +53,15 @@ test('rows come out whole wherever the stream is cut', () => {
   }
 });
 
-test('flush hands out complete rows only', () => {
+test('rows are handed out as soon as they are complete, in batches of limited size', () => {
   const random = new Random(1);
-  const [first, second] = [row([4], random), row([5], random)];
-  const parser = new CopyParser(relationOf(1));
-  assert.deepEqual(parser.push(Buffer.concat([COPY_HEADER, first, second.subarray(0, 7)])), []);
-  assert.equal(parser.flush()?.count, 1);
-  assert.equal(parser.flush(), undefined);
-  parser.push(Buffer.concat([second.subarray(7), COPY_TRAILER]));
-  assert.deepEqual(parser.end()?.after.bytes, second);
-  assert.equal(parser.rows, 2);
+  const [first, second, third] = [row([4], random), row([5], random), row([6], random)];
+  const parser = new CopyParser(relationOf(1), { batchBytesMax: 15 });
+  assert.deepEqual(parser.push(Buffer.concat([COPY_HEADER, first, second.subarray(0, 7)])).map(({ count }) => count), [1]);
+  assert.deepEqual(parser.push(Buffer.concat([second.subarray(7), third, first, second.subarray(0, 1)])).map(({ count }) => count), [2, 1]);
+  assert.deepEqual(parser.push(Buffer.concat([second.subarray(1), COPY_TRAILER])).map(({ after }) => after.bytes), [second]);
+  parser.end();
+  assert.equal(parser.rows, 5);
 });
 
 test('a row of 300 MB in small chunks takes time in proportion to its size', () => {
@@ -76,8 +74,8 @@ test('a row of 300 MB in small chunks takes time in proportion to its size', () 
   let batches: Batch[] = [];
   for (let at = 0; at < size; at += chunk.length) batches = parser.push(chunk);
   assert.equal(batches[0]?.after.bytes.length, size + 6);
-  parser.push(COPY_TRAILER);
-  assert.equal(parser.end(), undefined);
+  assert.deepEqual(parser.push(COPY_TRAILER), []);
+  parser.end();
 });
 
 test('what is not COPY BINARY is refused', () => {

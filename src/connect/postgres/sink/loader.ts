@@ -1,6 +1,7 @@
 // The snapshot path: fills one table, or a chunk of it, in one transaction of its own session, together with the note that it is done. An empty
 // table is COPYed into; where several source tables share a target, the later ones are merged.
 import { crashPoint, MillraceError } from '../../../base/index.ts';
+import { COPY_HEADER, COPY_TRAILER } from '../../../codec/index.ts';
 import { type Origin, quoteTable, tableAddress, type TableName } from '../../../data/index.ts';
 import type { Committed, Load, TableStep } from '../../../flow/index.ts';
 import { PgError } from '../../../wire/index.ts';
@@ -14,6 +15,7 @@ import { noteChunk, noteDone } from './load-notes.ts';
 import { deferReferences, unreferenced } from './references.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import type { Session } from './session.ts';
+import { copyTarget } from './statements.ts';
 import { neverFilled } from './table-shapes.ts';
 
 /** Rows are sent in pieces of about this size; after each one the server's answer is awaited, which bounds the memory of both sides. */
@@ -55,6 +57,11 @@ async function fill({ session, fence, onBadRow, user, originOf }: LoadContext, l
   };
   const apply = async (steps: readonly TableStep[]): Promise<void> => {
     await layouts.load(session, steps);
+    const straight = fresh ? await copyStraight(session, layouts, steps) : undefined;
+    if (straight !== undefined) {
+      rows += straight;
+      return;
+    }
     for (const segment of segmentsOf(steps, layouts, session.replicaRole, fresh ? 'fresh' : 'merge')) {
       for (const table of segment.tables) {
         const refused = await loadPiece(session, table, fresh);
@@ -118,6 +125,28 @@ export async function makeRoom(session: Session, consumer: string, user: string,
 async function hasRows({ connection }: Session, target: TableName): Promise<boolean> {
   const [row] = await connection.rows<{ filled: string }>(`select exists (select from ${quoteTable(target)})::text as filled`);
   return row?.filled === 'true';
+}
+
+/** Copies rows into the table as they came, without a look at them. Undefined when they have to be looked at, or one of them was refused: nothing is done then. */
+async function copyStraight(session: Session, layouts: Layouts, steps: readonly TableStep[]): Promise<number | undefined> {
+  const writes = steps.flatMap((step) => (step.kind === 'rows' ? step.writes : []));
+  const [first] = writes;
+  if (!first || steps.some((step) => step.kind !== 'rows') || writes.some((write) => write.rows || write.rejected)) return undefined;
+  const layout = layouts.get(first, session.replicaRole);
+  if (!layout.whole || !layout.direct || writes.some((write) => layouts.get(write, session.replicaRole) !== layout)) return undefined;
+  const failure = await underSavepoint(session, async () => {
+    const promise = session.copy(copyTarget(layout), (emit) => {
+      emit(COPY_HEADER);
+      for (const { batch } of writes) emit(batch.after.bytes);
+      emit(COPY_TRAILER);
+    });
+    session.track({ what: 'rows', layout, promise });
+    await session.connection.drained();
+    return session.settle();
+  });
+  if (!failure) return writes.reduce((sum, { batch }) => sum + batch.count, 0);
+  if (!isLoadError(rowError(failure))) throw failure.error;
+  return undefined;
 }
 
 async function loadPiece(session: Session, table: Table, fresh: boolean): Promise<{ entries: readonly number[]; error: PgError | MillraceError }[]> {

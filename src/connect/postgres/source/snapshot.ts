@@ -104,8 +104,7 @@ export class PostgresSnapshot implements Snapshot {
         this.#idle.push(connection);
         isFree = true;
       }
-      const last = reader.end();
-      if (last) yield last;
+      reader.end();
       await this.mustBeWhole(relation);
     } catch (error) {
       const where = `${this.#connection.where}, ${tableAddress(relation)}`;
