@@ -135,7 +135,7 @@ async function adoptReplica(source: SourceSpec, { spec, record }: Candidate, sta
       const route = relation && routes.for(relation).find((one) => tableAddress(one.target) === target);
       const renumbered = shape && route ? renumber(shape, route) : undefined;
       if (!relation || !route || (shape && !renumbered)) readAgain.add(address);
-      else tables.push({ source: address, target, oid: relation.oid, shape: renumbered });
+      else tables.push({ source: address, target, oid: relation.oid, shape: renumbered, ...(route.target.guarded ? { guarded: route.target } : {}) });
     }
     await adoptPart(connection, spec.name, source.name, record, { position, identity: state.identity }, tables);
     return { replica: spec.name, position: formatLsn(position), tables: tables.length, readAgain: [...readAgain] };

@@ -1,8 +1,8 @@
 // A part of a consumer goes on with another server that holds the same rows (an upgrade that took the slot, a dump that was restored): what
 // positions, table numbers and column numbers of the old server say is replaced in one transaction.
 import { MillraceError } from '../../../base/index.ts';
-import { formatLsn, parseLsn, type Position, type SourceIdentity } from '../../../data/index.ts';
-import type { TableShape } from '../../../flow/index.ts';
+import { formatLsn, parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
+import { guardColumns, type TableShape } from '../../../flow/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 
 /** What the target remembers of a source. */
@@ -34,6 +34,8 @@ export interface AdoptedTable {
   readonly target: string;
   readonly oid: number;
   readonly shape: TableShape | undefined;
+  /** The target's table, where rows have a guard. */
+  readonly guarded?: TableName;
 }
 
 /**
@@ -63,9 +65,17 @@ export async function adoptPart(
     await connection.rows(
       `update millrace.tables t set snapshot_position = $4, source_oid = a.oid, shape = a.shape, updated_at = pg_catalog.now()
        from ${named} where consumer = $1 and t.source = $2 and t.source_table = a.source and t.target_table = a.target and state = 'done'`, [...mine, formatLsn(now.position)]);
+    if (now.position < was.position) for (const { guarded } of tables) if (guarded) await forgetStamps(connection, guarded, part, now.position);
     await connection.query('commit');
   } catch (error) {
     if (!connection.closed) await connection.query('rollback').catch(() => undefined);
     throw error;
   }
+}
+
+/** The guards of rows whose last change has a position of the old server that the new one has yet to reach: its changes would look older. */
+async function forgetStamps(connection: PgConnection, table: TableName, part: string, position: Position): Promise<void> {
+  const { source, lsn } = guardColumns;
+  await connection.query('savepoint role; set local session_replication_role = replica').catch(() => connection.query('rollback to savepoint role'));
+  await connection.rows(`update ${quoteTable(table)} set ${lsn} = '0/0' where ${source} = $1 and ${lsn} >= $2::pg_lsn and ${lsn} < 'FFFFFFFF/FFFFFFFF'`, [part, formatLsn(position)]);
 }
