@@ -21,14 +21,14 @@ console.log(`seed ${seed}, PostgreSQL ${values.version}, ${minutes} minutes`);
 /** Rests come so often. */
 const restEveryMs = 60_000;
 /** How long both sides may take to become equal at a rest: longer than any pause between two attempts, and than servers take to find a dead session. */
-const patienceMs = 90_000;
+const patienceMs = 180_000;
 /** The process lives through the first part of a cycle, so that its memory can be watched; in the second one it dies all the time. */
 const cycleMs = Math.min(minutes * 60_000, 30 * 60_000);
 const calmShare = 0.6;
 /** Memory counts from then on: code is compiled and buffers have their size. */
 const warmMs = 60_000;
 /** What a process may need, and by how much that may grow from the first third of its life to the last one. */
-const limits = { peakMb: 300, growthMb: 20 };
+const limits = { peakMb: 350, growthMb: 20 };
 
 interface Life {
   readonly begunMs: number;
@@ -36,6 +36,7 @@ interface Life {
 }
 
 const world = await World.make(new Random(seed + 1), values.version === '15' ? 15 : 18, { between: true });
+if (values.verbose) world.onLog = (text) => void process.stdout.write(text);
 const struck = new Map<string, number>();
 const lives: Life[] = [];
 let [lost, duplicated, letters, rests] = [0, 0, 0, 0];
@@ -52,7 +53,7 @@ try {
     const isCalm = (performance.now() - begunMs) % cycleMs < cycleMs * calmShare;
     const faults = isCalm ? outer : { ...outer, ...deadly, ...Object.fromEntries(Object.entries(deadly).map(([name, fault]) => [`${name} again`, fault])) };
     const name = random.pick(Object.keys(faults));
-    if (values.verbose) console.log(`${((performance.now() - begunMs) / 1000).toFixed(1)} s: ${name}`);
+    if (values.verbose) console.log(`${new Date().toISOString()} ${name}`);
     await faults[name]?.(patient);
     const kind = name.replace(/ again$/, '');
     struck.set(kind, (struck.get(kind) ?? 0) + 1);
@@ -94,7 +95,8 @@ function mustLive({ process: { child, exited } }: Patient): void {
 /** Nobody writes, so both sides become equal. */
 async function rest(patient: Patient): Promise<void> {
   await world.quiet();
-  const untilMs = performance.now() + patienceMs;
+  const restMs = performance.now();
+  const untilMs = restMs + patienceMs;
   for (;;) {
     const difference = await world.compare();
     if (difference.lost + difference.duplicated === 0) break;
@@ -108,6 +110,7 @@ async function rest(patient: Patient): Promise<void> {
     patient.process.child.kill('SIGKILL');
     throw new Error(`not equal after ${patienceMs / 1000} s: ${JSON.stringify(difference)}\n${(await patient.process.exited).stderr}`);
   }
+  if (values.verbose) console.log(`equal after ${Math.round(performance.now() - restMs)} ms`);
   letters += await world.letters();
   rests += 1;
   world.work();

@@ -49,6 +49,8 @@ export class World {
   #watcher: { stop: () => Promise<void> } | undefined;
   /** Sums of balances at the target that were not the constant. */
   torn = 0;
+  /** Hears what the processes say. */
+  onLog: ((text: string) => void) | undefined;
   reads = 0;
   transactions = 0;
 
@@ -123,7 +125,10 @@ export class World {
       stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, MILLRACE_LOG: 'info', ...env },
     });
     let stderr = '';
-    child.stderr.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-20_000)));
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr = (stderr + chunk.toString()).slice(-20_000);
+      this.onLog?.(chunk.toString());
+    });
     return { child, exited: new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal, stderr }))) };
   }
 

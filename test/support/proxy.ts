@@ -147,6 +147,10 @@ export class Proxy {
 
   /** How many bytes of a chunk pass, and the trap that they step into. */
   #look(session: Session, direction: Direction, chunk: Buffer): { passes: number; struck?: Armed } {
+    const isWatched = this.#traps.some((trap) => trap.toward === direction.toward);
+    const isNoted = direction.toward === 'server' && session.sent.length < sentBytesMax;
+    direction.bytes += chunk.length;
+    if (!isWatched && !isNoted) return { passes: chunk.length };
     const text = chunk.toString('latin1');
     for (const trap of this.#traps) {
       if (trap.toward !== direction.toward) continue;
@@ -156,17 +160,17 @@ export class Proxy {
       return { passes: trap.delivers ? at.to : Math.max(0, at.from), struck: trap };
     }
     direction.tail = (direction.tail + text).slice(-tailBytes);
-    direction.bytes += chunk.length;
-    if (direction.toward === 'server') session.sent += text.slice(0, Math.max(0, sentBytesMax - session.sent.length));
+    if (isNoted) session.sent += text.slice(0, Math.max(0, sentBytesMax - session.sent.length));
     return { passes: chunk.length };
   }
 
   #strikesAt(trap: Armed, session: Session, direction: Direction, text: string): { from: number; to: number } | undefined {
     if (trap.session !== undefined && !session.sent.includes(trap.session)) return undefined;
     if (trap.bytes !== undefined) {
-      const before = trap.before.get(direction) ?? direction.bytes;
+      const passed = direction.bytes - text.length;
+      const before = trap.before.get(direction) ?? passed;
       trap.before.set(direction, before);
-      const left = trap.bytes - (direction.bytes - before);
+      const left = trap.bytes - (passed - before);
       return text.length < left ? undefined : { from: left, to: left };
     }
     const pattern = trap.pattern ?? '';

@@ -54,6 +54,8 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   /** A load has written letters since they were read. */
   #newLetters = false;
   #session: Session | undefined;
+  /** Those of loads that are under way. */
+  readonly #besideSessions = new Set<Session>();
   #database: string | undefined;
   /** Sources that are noted for the replay of letters. */
   readonly #noted = new Set<string>();
@@ -93,6 +95,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     const session = this.#session;
     this.#session = undefined;
     this.#layouts.clear();
+    for (const beside of this.#besideSessions) beside.connection.destroy();
     await session?.connection.close();
   }
 
@@ -242,10 +245,12 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     let session: Session | undefined;
     try {
       session = await Session.open({ ...this.#options, idleTimeoutMs: 600_000 });
+      this.#besideSessions.add(session);
       return await work({ session, fence: this.#fence, onBadRow: this.#options.onBadRow, user: this.#options.connect.user, originOf: (part) => this.#originOf(part) });
     } catch (error) {
       throw describePgError(error, this.#where);
     } finally {
+      if (session) this.#besideSessions.delete(session);
       await session?.connection.close();
     }
   }

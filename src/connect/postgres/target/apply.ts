@@ -8,6 +8,12 @@ import type { DdlStatement, TargetProblem } from './statement.ts';
 /** Duplicate schema, table, object, column; or the index of a catalog, when a process without the lock was faster. */
 const alreadyThere: ReadonlySet<string> = new Set(['42P06', '42P07', '42710', '42701', '23505']);
 
+/**
+ * Whoever waits for a table's lock keeps all others from the table who come behind: readers that hold it for long are asked again and again instead.
+ * What is done once the lock is there may take long.
+ */
+const patience = "set local lock_timeout = '3s'; set local statement_timeout = 0";
+
 /** Why one table of the target cannot be written. */
 export interface TableRefusal {
   /** Its address. */
@@ -34,6 +40,7 @@ export async function tryTarget(connection: PgConnection, plan: TargetPlan, logg
   await connection.query('begin');
   try {
     await connection.query(lockTargetSql);
+    await connection.query(patience);
     for (const statement of plan.ddl) await run(connection, (running = statement), logger);
     await connection.query('commit');
     return undefined;
