@@ -49,3 +49,14 @@ for (const breaks of ['cut', 'client'] as const) {
     assert.equal((await cuts.scenario.verify()).equal, true);
   });
 }
+
+test('cut while the server has much to send, and is not told: its process does not hold the slot until it gives up', async () => {
+  await cuts.begin();
+  const running = await cuts.faults.up();
+  const struck = cuts.between.source.trap({ toward: 'client', bytes: 700, session: 'START_REPLICATION', breaks: 'client' });
+  await cuts.scenario.db.query(`insert into t (v, big) select 'much', repeat('m', 3000) from generate_series(1, 8000)`);
+  await struckWithin(struck, 'much');
+  await cuts.faults.write(3);
+  await cuts.faults.equal();
+  assert.equal(running.status().sources['shop']?.state, 'streaming');
+});

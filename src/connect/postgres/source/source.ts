@@ -58,8 +58,9 @@ export class PostgresSource implements Source {
   /** The connection that finds or makes the slot, which may take long. */
   #starting: PgConnection | undefined;
   #closed = false;
-  /** The server process that the last stream came from. */
+  /** The server process that the last stream came from, and all that streams came from and that may not have noticed their end. */
   #streamedBy: number | undefined;
+  readonly #streamers = new Set<number>();
   /** Undefined before it was opened once. */
   #ids: ProjectIds | undefined;
   /** What it selected, and the catalog then. */
@@ -152,6 +153,7 @@ export class PostgresSource implements Source {
     assert(relations, 'stream before open');
     const connection = await PgConnection.connect(this.#connect, { replication: 'database' });
     this.#streamedBy = connection.pid;
+    this.#streamers.add(connection.pid);
     let bytesCounted = 0;
     const count = (): void => {
       this.#options.onBytes?.(connection.bytesIn - bytesCounted);
@@ -323,12 +325,18 @@ export class PostgresSource implements Source {
     }
   }
 
-  /** Our last stream has ended, but if its connection broke without a word, its server process holds the slot until the server notices. */
+  /**
+   * Our last stream has ended, but if its connection broke without a word, its server process holds the slot until the server notices. Where it
+   * is not allowed to end it, the slot is tried again until it is free. One that waits for its client to take what it has sent tells the client of
+   * its end, and so goes on waiting, without an end: only when it is told a second time it lets that be.
+   */
   async #endFormerStream(control: PgConnection): Promise<void> {
-    const slot = this.#streamedBy === undefined ? undefined : await readSlot(control, this.#options.slot);
-    if (!slot || slot.activePid !== this.#streamedBy) return;
-    // Where that is not allowed, the slot is tried again until it is free.
-    await control.rows('select pg_catalog.pg_terminate_backend($1::int4, 1000)', [String(slot.activePid)]).catch(() => undefined);
+    for (let times = 0; this.#streamers.size > 0; times++) {
+      const slot = await readSlot(control, this.#options.slot);
+      if (!slot || slot.activePid === null) this.#streamers.clear();
+      else if (!this.#streamers.has(slot.activePid) || times === 3) return;
+      else await control.rows('select pg_catalog.pg_terminate_backend($1::int4, 500)', [String(slot.activePid)]).catch(() => undefined);
+    }
   }
 
   async #readTables(control: PgConnection): Promise<CatalogTable[]> {
