@@ -31,6 +31,20 @@ test('a transaction block that failed says ROLLBACK to COMMIT', async () => {
   assert.equal((outcomes[3] as PromiseFulfilledResult<readonly { tag: string }[]>).value[0]?.tag, 'ROLLBACK');
 });
 
+test('statements without a Sync of their own are answered together, and fail together behind an error', async () => {
+  const run = (name: string, sql: string, sync = false): Promise<unknown> => connection.execute(name, sql, [], { binary: false, sync }).then((result) => result.rows[0]?.[0]?.toString() ?? result.tag);
+  assert.deepEqual(await Promise.all([run('b', 'begin'), run('one', 'select 1'), run('c', 'commit')]), ['BEGIN', '1', 'COMMIT']);
+  // Nothing else is sent: the end of the turn asks for the answer.
+  assert.equal(await run('two', 'select 2'), '2');
+  const outcomes = await Promise.allSettled([run('b', 'begin'), run('bad', 'select 1/0'), run('new', 'select 3'), run('c', 'commit', true)]);
+  assert.deepEqual(outcomes.map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as PgError).code : outcome.value)), ['BEGIN', '22012', '25P02', '25P02']);
+  await connection.query('rollback');
+  assert.equal(await run('new', 'select 3'), '3');
+  // What another protocol message follows has its Sync before that.
+  const mixed = await Promise.allSettled([run('b', 'begin'), run('bad', 'select 1/0'), connection.query('commit'), run('one', 'select 1')]);
+  assert.deepEqual(mixed.map((outcome) => outcome.status), ['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+});
+
 test('COPY in both directions, small and large rows, and a COPY that is refused', async () => {
   await connection.query('create temp table t (a text)');
   const big = Buffer.from(`${'x'.repeat(3_000_000)}\n`);

@@ -2,15 +2,16 @@
 // simple and the extended protocol, COPY in both directions and COPY BOTH (replication). Protocol 3.0, after PostgreSQL's documentation,
 // chapters "Frontend/Backend Protocol".
 //
-// Errors: a statement that fails rejects with PgError; statements behind it go on (inside a transaction block they fail with 25P02).
+// Errors: a statement that fails rejects with PgError; statements behind it go on (inside a transaction block they fail with 25P02), unless
+// they share a Sync with it.
 // A broken connection rejects everything that is outstanding with MillraceError CONNECTION_LOST; one whose server no longer answers
 // is given up (watch.ts).
 import type { Socket } from 'node:net';
 import { ByteReader, ByteWriter, MillraceError } from '../../base/index.ts';
-import { md5Answer, Scram } from './auth.ts';
+import { Authentication } from './auth.ts';
 import { describePgError, PgError, readErrorFields } from './errors.ts';
 import { MessageReader } from './framing.ts';
-import { code, M, type Request, type Result, StatementRequest } from './request.ts';
+import { code, M, type Request, type Result, StatementRequest, syncRequest } from './request.ts';
 import { SessionSettings } from './session-settings.ts';
 import { type OpenSocket, openSocket } from './socket.ts';
 import { type ConnectOptions, displayTarget } from './url.ts';
@@ -23,6 +24,12 @@ export const tagCount = (tag: string): number => Number(/(\d+)$/.exec(tag)?.[1] 
 const flushBytes = 1 << 16;
 /** A COPY … TO STDOUT is read ahead about as far. */
 const copyOutBytes = 1 << 20;
+
+export interface ExecuteOptions {
+  readonly binary: boolean;
+  readonly types?: readonly number[];
+  readonly sync?: boolean;
+}
 
 export interface CopyIn {
   write(bytes: Buffer): void;
@@ -56,6 +63,8 @@ export class PgConnection {
   readonly #out = new ByteWriter(4096);
   readonly #requests: Request[] = [];
   #flushing = false;
+  /** A statement was sent that no Sync follows yet. */
+  #unsynced = false;
   #readEveryMs = 0;
   #paused = false;
   #resting: NodeJS.Timeout | undefined;
@@ -157,6 +166,7 @@ export class PgConnection {
   }
 
   #query(sql: string): Promise<readonly Result[]> {
+    this.#sync();
     return new Promise((resolve, reject) => {
       this.#send(new StatementRequest(resolve, reject));
       this.#frame('Q', (out) => out.cstring(sql));
@@ -171,11 +181,10 @@ export class PgConnection {
 
   /**
    * Runs one statement by the extended protocol. A named statement is parsed only the first time. Parameters are in binary form when `binary`
-   * is set (then `types`, their OIDs, should be given), results always in text form.
+   * is set (then `types`, their OIDs, should be given), results always in text form. With `sync: false` the server is not asked to answer before
+   * it is asked so by what follows, or this turn ends; when it fails, those that follow up to there fail too, without being tried.
    */
-  execute(
-    name: string, sql: string, params: readonly (Buffer | null)[], options: { binary: boolean; types?: readonly number[] } = { binary: true },
-  ): Promise<Result> {
+  execute(name: string, sql: string, params: readonly (Buffer | null)[], options: ExecuteOptions = { binary: true }): Promise<Result> {
     if (!this.pooled) return this.#execute(name, sql, params, options);
     if (!this.#settings.mustBegin) return this.#execute('', sql, params, options);
     const begun = this.query('begin');
@@ -183,7 +192,8 @@ export class PgConnection {
     return Promise.allSettled([begun, outcome, this.query('commit')]).then(() => outcome);
   }
 
-  #execute(name: string, sql: string, params: readonly (Buffer | null)[], options: { binary: boolean; types?: readonly number[] }): Promise<Result> {
+  #execute(name: string, sql: string, params: readonly (Buffer | null)[], options: ExecuteOptions): Promise<Result> {
+    const syncs = options.sync ?? true;
     return new Promise((resolve, reject) => {
       this.#send(
         new StatementRequest(
@@ -192,6 +202,7 @@ export class PgConnection {
             this.#prepared.delete(name);
             reject(error);
           },
+          syncs,
         ),
       );
       if (name === '' || !this.#prepared.has(name)) {
@@ -212,8 +223,17 @@ export class PgConnection {
       });
       this.#frame('D', (out) => out.u8(code('P')).cstring(''));
       this.#frame('E', (out) => out.cstring('').i32(0));
-      this.#frame('S', () => undefined);
+      if (syncs) this.#frame('S', () => undefined);
+      this.#unsynced = !syncs;
     });
+  }
+
+  /** Asks the server to answer what was sent. */
+  #sync(): void {
+    if (!this.#unsynced) return;
+    this.#unsynced = false;
+    this.#send(syncRequest);
+    this.#frame('S', () => undefined);
   }
 
   /**
@@ -266,6 +286,7 @@ export class PgConnection {
       if (queue.length > copyOutBytes) this.#pause();
       wake?.();
     };
+    this.#sync();
     this.#send(statement);
     this.#frame('Q', (out) => out.cstring(sql));
     try {
@@ -314,6 +335,7 @@ export class PgConnection {
 
   /** Sends what is buffered now; otherwise it goes out when this turn of the event loop is over, in one write. */
   flush(): void {
+    this.#sync();
     this.#flushing = false;
     if (this.#out.length > 0 && !this.#broken) this.#socket.write(this.#out.take());
   }
@@ -404,7 +426,20 @@ export class PgConnection {
     else if (type === M.error && this.#requests.length === 0) {
       const error = new PgError(readErrorFields(body));
       this.#break(new MillraceError('CONNECTION_LOST', error.message, { where: this.where, cause: error }));
-    } else this.#requests[0]?.message(type, body);
+    } else this.#answer(type, body);
+  }
+
+  #answer(type: number, body: Buffer): void {
+    const [request] = this.#requests;
+    request?.message(type, body);
+    if (!request || request.syncs || (type !== M.complete && type !== M.empty && type !== M.error)) return;
+    this.#requests.shift();
+    request.done();
+    if (type !== M.error) return;
+    // These the server passes over.
+    const skipped = new PgError(new Map([['C', '25P02'], ['M', 'an earlier statement has failed']]));
+    while (this.#requests[0]?.syncs === false) this.#requests.shift()?.fail(skipped);
+    this.#requests[0]?.skipped?.(skipped);
   }
 
   #break(error: MillraceError): void {
@@ -418,29 +453,10 @@ export class PgConnection {
   async #startup(password: string | undefined, settings: Readonly<Record<string, string>>): Promise<void> {
     const { user, database } = this.options;
     const all = { user, database, client_encoding: 'UTF8', ...this.options.settings, ...settings };
-    let scram: Scram | undefined;
-    const secret = (): string => {
-      if (password === undefined) throw new MillraceError('AUTH_FAILED', `the server asks for a password for user "${user}"`, { where: this.where });
-      return password;
-    };
+    const authentication = new Authentication(user, password, this.where);
     const authenticate = async (body: Buffer): Promise<void> => {
-      const kind = body.readInt32BE(0);
-      if (kind === 3) this.#frame('p', (out) => out.cstring(secret()));
-      else if (kind === 5) this.#frame('p', (out) => out.cstring(md5Answer(user, secret(), body.subarray(4, 8))));
-      else if (kind === 10) {
-        if (!body.subarray(4).toString().split('\0').includes('SCRAM-SHA-256')) {
-          throw new MillraceError('AUTH_FAILED', 'the server asks for an authentication method that is not supported', { where: this.where, retriable: false });
-        }
-        scram = new Scram(secret());
-        const first = scram.first();
-        this.#frame('p', (out) => out.cstring('SCRAM-SHA-256').i32(first.length).text(first));
-      } else if (kind === 11) {
-        const answer = await scram?.answer(body.toString('utf8', 4));
-        this.#frame('p', (out) => out.text(answer ?? ''));
-      } else if (kind === 12) scram?.check(body.toString('utf8', 4));
-      else if (kind !== 0) {
-        throw new MillraceError('AUTH_FAILED', `authentication method ${kind} is not supported`, { where: this.where, retriable: false });
-      }
+      const answer = await authentication.answer(body);
+      if (answer) this.#frame('p', (out) => out.bytes(answer));
     };
     const timer = setTimeout(
       () => this.#break(new MillraceError('CONNECT_FAILED', 'the server did not finish the start of the session in time', { where: this.where })),
@@ -449,6 +465,7 @@ export class PgConnection {
     try {
       await new Promise<void>((resolve, reject) => {
         this.#send({
+          syncs: true,
           message: (type, body) => {
             if (type === M.error) reject(new PgError(readErrorFields(body)));
             else if (type === M.authentication) authenticate(body).catch(reject);

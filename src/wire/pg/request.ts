@@ -20,11 +20,15 @@ export interface Result {
 
 /** A statement on its way: receives the server's messages up to ReadyForQuery. */
 export interface Request {
+  /** Whether its answer ends with ReadyForQuery. If not, it ends with the statement; an error lets the server pass over what follows, up to the next one that does. */
+  readonly syncs: boolean;
   /** `body` holds during the call only. */
   message(type: number, body: Buffer): void;
   /** CopyData: its body stands in `bytes` from `from` to `to`, during the call only. */
   readonly copyData?: ((bytes: Buffer, from: number, to: number) => void) | undefined;
-  /** ReadyForQuery: everything was answered. */
+  /** It was not tried, because of an error before it. */
+  skipped?(error: PgError): void;
+  /** Everything was answered. */
   done(): void;
   fail(error: Error): void;
 }
@@ -33,6 +37,7 @@ export interface Request {
 export class StatementRequest implements Request {
   copyData: ((bytes: Buffer, from: number, to: number) => void) | undefined;
   onCopyBoth: (() => void) | undefined;
+  readonly syncs: boolean;
   readonly #resolve: (results: Result[]) => void;
   readonly #reject: (error: Error) => void;
   readonly #results: Result[] = [];
@@ -40,9 +45,10 @@ export class StatementRequest implements Request {
   #rows: (Buffer | null)[][] = [];
   #error: PgError | undefined;
 
-  constructor(resolve: (results: Result[]) => void, reject: (error: Error) => void) {
+  constructor(resolve: (results: Result[]) => void, reject: (error: Error) => void, syncs = true) {
     this.#resolve = resolve;
     this.#reject = reject;
+    this.syncs = syncs;
   }
 
   message(type: number, body: Buffer): void {
@@ -57,6 +63,10 @@ export class StatementRequest implements Request {
     // ParseComplete, BindComplete, CloseComplete, NoData, CopyIn/Out responses, CopyDone and EmptyQuery need no action.
   }
 
+  skipped(error: PgError): void {
+    this.#error = error;
+  }
+
   done(): void {
     if (this.#error) this.#reject(this.#error);
     else this.#resolve(this.#results);
@@ -66,6 +76,9 @@ export class StatementRequest implements Request {
     this.#reject(this.#error ?? error);
   }
 }
+
+/** A Sync by itself, for statements that had none. */
+export const syncRequest: Request = { syncs: true, message: () => undefined, done: () => undefined, fail: () => undefined };
 
 function readRow(body: Buffer): (Buffer | null)[] {
   const reader = new ByteReader(body);

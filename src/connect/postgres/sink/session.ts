@@ -100,7 +100,7 @@ export class Session {
   execute(sql: string, params: readonly (Buffer | null)[], types?: readonly number[]): Promise<Result> {
     let name = this.#names.get(sql);
     if (!name) this.#names.set(sql, (name = `m${this.#names.size}`));
-    return this.connection.execute(name, sql, params, types ? { binary: true, types } : { binary: false });
+    return this.connection.execute(name, sql, params, { sync: false, ...(types ? { binary: true, types } : { binary: false }) });
   }
 
   /** COPY … FROM STDIN: `write` hands over the chunks. */
@@ -108,6 +108,13 @@ export class Session {
     const copy = this.connection.startCopyIn(sql);
     write((chunk) => copy.write(chunk));
     return copy.done();
+  }
+
+  /** Resolves with the command tag. */
+  commit(): Promise<string> {
+    const promise = this.connection.pooled ? this.connection.query('commit').then((results) => results[0]?.tag ?? '') : this.execute('commit', []).then(({ tag }) => tag);
+    this.track({ what: 'commit', promise });
+    return promise;
   }
 
   /** Waits for everything that was sent and returns the first failure. */
@@ -145,7 +152,8 @@ export class Session {
     if (this.connection.pooled) this.#stages.clear();
     this.#stageUses.clear();
     this.#newStages.clear();
-    this.tell('begin', 'begin');
+    if (this.connection.pooled) this.tell('begin', 'begin');
+    else this.track({ what: 'begin', promise: this.execute('begin', []) });
     if (origin !== undefined) {
       this.track({ what: 'other', promise: this.execute('select pg_catalog.pg_logical_emit_message(true, $1, $2)', [Buffer.from(originPrefix), Buffer.from(origin)], [25, 25]) });
     }

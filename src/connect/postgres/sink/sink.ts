@@ -345,7 +345,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   /** Sends COMMIT and finds out what became of it. */
   async #finish(session: Session, part: string, position: Position, committed: Committed, steps: readonly TableStep[], mode: Mode): Promise<Committed | Mode> {
     crashPoint('apply.before-commit');
-    const outcome = session.query('commit', 'commit');
+    const outcome = session.commit();
     this.#pending = { part, position, epoch: (this.#fence.get(part)?.epoch ?? 0n) + 1n, committed };
     session.connection.flush();
     crashPoint('apply.after-commit-sent');
@@ -355,7 +355,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     this.#foldNext();
     const failure = await session.settle().finally(() => (this.#waits = false));
     if (failure) return this.#judge(session, steps, failure, mode);
-    const tag = (await outcome)[0]?.tag;
+    const tag = await outcome;
     if (tag !== 'COMMIT') throw new MillraceError('SERVER_ERROR', `the server answered ${tag} to COMMIT`, { where: this.#where, retriable: true });
     this.#pending = undefined;
     crashPoint('apply.after-commit');
