@@ -2,7 +2,7 @@
 // without a key.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { commit, committed, type Cut, Cuts, struckWithin } from '../support/cuts.ts';
+import { commitOfLoad, committed, type Cut, Cuts, struckWithin } from '../support/cuts.ts';
 
 let cuts: Cuts;
 before(async () => {
@@ -29,7 +29,7 @@ const starts: Cut[] = [
   ['target: the tables made, the answer lost', 'target', { toward: 'client', pattern: 'CREATE TABLE' }],
   ['target: the position of the snapshot', 'target', { toward: 'client', pattern: committed, session: 'insert into millrace.positions' }],
   ['target: rows of the snapshot', 'target', { toward: 'server', bytes: 60_000, session: 'from stdin' }],
-  ['target: COMMIT of a load not delivered', 'target', { toward: 'server', pattern: commit, session: 'from stdin' }],
+  ['target: COMMIT of a load not delivered', 'target', { toward: 'server', pattern: commitOfLoad, session: 'from stdin' }],
   ['target: COMMIT of a load, its answer lost', 'target', { toward: 'client', pattern: committed, session: 'from stdin' }],
 ];
 

@@ -20,7 +20,7 @@ const streaming: Cut[] = [
   ['what is acknowledged', 'source', { toward: 'server', pattern: 'd\0\0\0&r', session: 'START_REPLICATION' }],
   ['what is acknowledged, delivered', 'source', { toward: 'server', pattern: 'd\0\0\0&r', session: 'START_REPLICATION', delivers: true }],
   ['the catalog asked while it streams', 'source', { toward: 'server', pattern: 'pg_current_wal' }],
-  ['target: BEGIN', 'target', { toward: 'server', pattern: 'Q\0\0\0\x0abegin\0' }],
+  ['target: BEGIN', 'target', { toward: 'server', pattern: '\0begin\0' }],
   ['target: the position', 'target', { toward: 'server', pattern: 'set epoch = epoch + 1' }],
   ['target: a few rows', 'target', { toward: 'server', bytes: 3000, session: 'set epoch = epoch + 1' }],
   ['target: rows by COPY', 'target', { toward: 'server', bytes: 300_000, session: 'set epoch = epoch + 1' }],

@@ -7,8 +7,9 @@ import { connect, Scenario, until } from './scenario.ts';
 /** What is cut: where the trap is, and of what kind. */
 export type Cut = readonly [what: string, side: 'source' | 'target', trap: Trap];
 
-/** COMMIT as a message of its own, and the server's word that it is done. */
-export const commit = 'Q\0\0\0\x0bcommit\0';
+/** COMMIT at the end of what shares its Sync, as a message of its own at the end of a load, and the server's word that it is done. */
+export const commit = '\0commit\0';
+export const commitOfLoad = 'Q\0\0\0\x0bcommit\0';
 export const committed = 'C\0\0\0\x0bCOMMIT\0';
 
 export class Cuts {

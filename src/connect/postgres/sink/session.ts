@@ -110,9 +110,13 @@ export class Session {
     return copy.done();
   }
 
+  #word(word: 'begin' | 'commit'): Promise<Result> {
+    return this.connection.execute(word, word, [], { binary: false, sync: false });
+  }
+
   /** Resolves with the command tag. */
   commit(): Promise<string> {
-    const promise = this.connection.pooled ? this.connection.query('commit').then((results) => results[0]?.tag ?? '') : this.execute('commit', []).then(({ tag }) => tag);
+    const promise = this.connection.pooled ? this.connection.query('commit').then((results) => results[0]?.tag ?? '') : this.#word('commit').then(({ tag }) => tag);
     this.track({ what: 'commit', promise });
     return promise;
   }
@@ -153,7 +157,7 @@ export class Session {
     this.#stageUses.clear();
     this.#newStages.clear();
     if (this.connection.pooled) this.tell('begin', 'begin');
-    else this.track({ what: 'begin', promise: this.execute('begin', []) });
+    else this.track({ what: 'begin', promise: this.#word('begin') });
     if (origin !== undefined) {
       this.track({ what: 'other', promise: this.execute('select pg_catalog.pg_logical_emit_message(true, $1, $2)', [Buffer.from(originPrefix), Buffer.from(origin)], [25, 25]) });
     }
