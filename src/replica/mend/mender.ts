@@ -137,7 +137,7 @@ export class Mender {
         if (steps.length > 0) await target.commit(part.source, applied, steps);
         return [...all].flatMap(([key, wanted]) => [
           ...(touched.of(key, cut.snapshot.position) === 'part' ? [wanted] : []),
-          ...touched.movedTo(key).filter((texts) => this.#follows(sameKey(cut.relation, fields, texts))).map((texts) => ({ texts, atTarget: true })),
+          ...touched.movedTo(key).filter((texts) => this.#follows(sameKey(cut.relation, fields, texts))).map((texts) => ({ texts, atTarget: false })),
         ]);
       }, turnMsMax, this.#signal);
       if (left) return left;
@@ -159,8 +159,8 @@ export class Mender {
     const { relation } = route;
     const run = (batch: Batch): Run =>
       ({ transactions: [{ xid: 0, commit: applied, end: applied, timeUs: BigInt(Math.round(this.#options.clock.now())) * 1000n, firstSeq: 0 }], batches: [batch], open: false, position: applied });
-    // Where deletes are soft, one of a row that the target never had would have nothing to mark.
-    const left = gone.filter((key) => this.#options.deletes && (key.atTarget || route.rule?.deletes !== 'soft') && untouched(key.texts));
+    // That others are gone has come with the stream: a delete of one would only join the letters that wait for its row, and keep them.
+    const left = gone.filter((key) => this.#options.deletes && key.atTarget && untouched(key.texts));
     const rows = batches.map((batch) => {
       const keys = keysOf(batch, fields);
       return only(batch, (row) => untouched(keys[row] as string[]));
