@@ -98,7 +98,8 @@ export function describeSlotError(error: unknown, where: string, name: string): 
   if (error.code === '42704') {
     return /publication/.test(error.message)
       ? new MillraceError('PUBLICATION_MISSING', error.message, { where, cause: error })
-      : new MillraceError('SLOT_LOST', `replication slot "${name}" does not exist`, parts);
+      // It went since it was looked for. The next attempt makes another, and each replica says what it misses.
+      : new MillraceError('SLOT_LOST', `replication slot "${name}" does not exist`, { ...parts, retriable: true });
   }
   if (error.code === '55000' && /wal_level/.test(error.message)) return new MillraceError('WAL_LEVEL', 'wal_level is not logical', parts);
   if (error.code === '55000' && /(invalidated|no longer|can no longer)/.test(`${error.message} ${error.detail ?? ''}`)) {
