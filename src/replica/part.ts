@@ -6,48 +6,18 @@ import type { Committed, ConsumerPosition, FeedMembership, Piece, SelectedTables
 import { checkGap, checkIdentity } from './checks.ts';
 import { RowNotSent } from './chunks.ts';
 import { Errands } from './errands.ts';
-import { currentShapes, Fitting, type Prepared, shapeKey, type TableRefusal } from './fitting.ts';
+import { currentShapes, Fitting, shapeKey } from './fitting.ts';
 import { type Gathered, Gatherer } from './gather.ts';
 import { Holds } from './holds.ts';
-import { Loader, type LoaderOptions } from './loader.ts';
+import { Loader } from './loader.ts';
 import { Mender } from './mend/mender.ts';
+import { NewShape } from './new-shape.ts';
+import { aheadRowsMin, idleCommitEveryMs, idleCommitSoonMs, limits, type PartOptions } from './part-options.ts';
 import type { PartProgress } from './progress.ts';
 import type { Routes } from './rules/routes.ts';
 import { sameTables, SourceTables } from './source-tables.ts';
 import { tableNews } from './table-news.ts';
 import { TableStates } from './table-states.ts';
-
-export interface PartOptions extends Omit<LoaderOptions, 'fit'> {
-  compile(relations: readonly Relation[]): Promise<Routes>;
-  /** Brings the target's tables into the wanted shape, or says which one it cannot. */
-  prepare(routes: Routes): Promise<Prepared>;
-  refusals(routes: Routes): Promise<readonly TableRefusal[]>;
-  /** Marks tables to be read again. */
-  forget(tables: readonly string[]): Promise<void>;
-  /** Ends this attempt, so that the next one begins. */
-  again(): void;
-  /** About how many bytes of rows an epoch has at the most; a transaction of more than twice as many is applied in pieces. */
-  readonly epochBytesMax: number;
-}
-
-const limits = { rowsMax: 50_000, lingerMsMax: 100, lingerRowsMin: 100 };
-/** An idle position is written to the target this often, so that the source can forget what lies before it. */
-const idleCommitEveryMs = 5000;
-/** The first one after a commit comes soon: whoever has just written at the source may wait for a position a little behind that. */
-const idleCommitSoonMs = 150;
-
-/** From this size on, the next epoch is made while the one before it is on its way; smaller ones do better to grow until then. */
-const aheadRowsMin = 2000;
-
-/** A table has a new shape in the middle of an epoch that is applied in pieces: the target follows, and the epoch begins anew. */
-class NewShape extends Error {
-  readonly relations: readonly Relation[];
-
-  constructor(relations: readonly Relation[]) {
-    super('a table has a new shape');
-    this.relations = relations;
-  }
-}
 
 interface Epoch {
   readonly gathered: Gathered;
