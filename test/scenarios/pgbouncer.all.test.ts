@@ -18,7 +18,7 @@ after(async () => {
   await bouncer.stop();
 });
 
-const bounced = (): string => bouncer.url(new URL(scenario.targetUrl).pathname.slice(1));
+const bounced = (): string => bouncer.through(scenario.targetUrl);
 
 async function begin(): Promise<void> {
   await scenario.fresh();
@@ -103,7 +103,7 @@ test('before a source it is refused, with the mend', async () => {
   await scenario.fresh();
   const before = await startBouncer(scenario.source.port, 2);
   try {
-    writeFileSync(join(scenario.folder, '.env'), `SHOP_URL=${before.url(new URL(scenario.sourceUrl).pathname.slice(1))}\nWAREHOUSE_URL=${bounced()}\n`);
+    writeFileSync(join(scenario.folder, '.env'), `SHOP_URL=${before.through(scenario.sourceUrl)}\nWAREHOUSE_URL=${bounced()}\n`);
     await scenario.db.query('create table t (id int primary key)');
     const running = await scenario.up();
     await until(() => running.status().sources['shop']?.state === 'failed');

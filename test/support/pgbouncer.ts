@@ -8,7 +8,8 @@ import { freePort, serverUser } from '../../src/cli/demo/cluster.ts';
 import { until } from './scenario.ts';
 
 export interface Bouncer {
-  url(database: string): string;
+  /** The way through it to a database, given the URL that leads straight there. */
+  through(url: string): string;
   stop(): Promise<void>;
 }
 
@@ -46,5 +47,5 @@ server_round_robin = 1
     socket.once('error', () => resolve(false));
   });
   await until(listens).catch(async (error: unknown) => (await stop(), Promise.reject(error)));
-  return { url: (database) => `postgres://postgres@127.0.0.1:${port}/${database}`, stop };
+  return { through: (url) => `postgres://postgres@127.0.0.1:${port}${new URL(url).pathname}`, stop };
 }
