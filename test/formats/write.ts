@@ -1,16 +1,22 @@
-// Writes the fixtures of test/formats/1: what this code stores. Run it once for each format, before the release that brings it; afterwards the
-// files stay as they are, and every later release must open them. `node test/formats/write.ts`
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+// Writes the newest folder of fixtures: what this code stores. Run it once for each change of a format, before the release that brings it;
+// afterwards the files stay as they are, and every later release must open them. `node test/formats/write.ts`
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { Random } from '../../src/base/index.ts';
 import { EmbeddedStream } from '../../src/bus/embedded.ts';
 import { startCluster } from '../../src/cli/demo/cluster.ts';
+import { rememberFailures } from '../../src/control/failures.ts';
+import { writeMemory } from '../../src/control/source-memory.ts';
+import type { ProjectStatus } from '../../src/control/status.ts';
+import { asPosition, type Relation } from '../../src/data/index.ts';
+import type { Load } from '../../src/flow/index.ts';
 import { millraceSchemaSql, recordProjectId } from '../../src/connect/index.ts';
-import { makeBatch, rowsStep, testRelation, unchanged } from '../support/batches.ts';
+import { type Change, makeBatch, rowsStep, targetOf, testRelation, unchanged } from '../support/batches.ts';
 import { plainRun, RandomRuns } from '../support/random-run.ts';
 import { sinkBench } from '../support/sink-bench.ts';
 
-const folder = join(import.meta.dirname, '1');
+const folder = join(import.meta.dirname, '2');
 if (existsSync(folder) && !process.argv.includes('--again')) throw new Error(`${folder} is there; a format that was released never changes (--again: it was not)`);
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder);
@@ -41,19 +47,34 @@ async function writeLog(): Promise<void> {
   json('log.json', kept);
 }
 
-/** The schema `millrace` of a target that has positions, loaded tables and letters of each state. */
+/** What .millrace/ holds besides: the server that the log belongs to, and why the last run ended. */
+function writeFolder(): void {
+  mkdirSync(join(folder, '.millrace', 'log', 'shop'), { recursive: true });
+  writeMemory({ folder }, 'shop', { identity: { systemId: '7711', timeline: 2, database: '16384' }, onlyCopy: true });
+  rememberFailures(folder, { sources: {}, replicas: { replica: { state: 'failed', reason: 'POSITION_GAP: changes are gone', next: 'run `millrace resync replica`' } } } as unknown as ProjectStatus);
+  renameSync(join(folder, '.millrace'), join(folder, 'state'));
+}
+
+/** The schema `millrace` of a target that has positions, letters of each state, and tables that are loaded, half loaded in chunks, and stopped. */
 async function writeTarget(): Promise<void> {
   const cluster = await startCluster();
   try {
-    const people = testRelation('people', { id: 23, name: 25, big: 25 });
-    const bench = await sinkBench(cluster, 'create table people (id int primary key, name varchar(5), big text)');
+    const [people, big, odd] = [testRelation('people', { id: 23, name: 25, big: 25 }), testRelation('big', { id: 23, v: 25 }), testRelation('odd', { id: 23, v: 25 })].map(numbered) as [Relation, Relation, Relation];
+    const bench = await sinkBench(cluster, 'create table people (id int primary key, name varchar(5), big text); create table big (id int primary key, v text); create table odd (id int primary key, v text)');
+    const load = (relation: Relation, rows: Change[], chunk?: Load['chunk']): Promise<unknown> =>
+      bench.sink.load({
+        part: 'shop', from: relation, target: targetOf(relation), position: asPosition(16n), ...(chunk ? { chunk } : {}), steps: Readable.from([rowsStep(makeBatch(relation, rows))]),
+      }, new AbortController().signal);
     await recordProjectId(bench.connection, 'replica', '0123456789abcdef');
-    await bench.commit(rowsStep(makeBatch(people, [{ insert: ['1', 'anna', 'x'] }, { insert: ['2', 'bernhard', 'y'] }, { insert: ['3', 'christine', 'z'] }])));
+    await load(people, [{ read: ['1', 'anna', 'x'] }, { read: ['2', 'bernhard', 'y'] }, { read: ['3', 'christine', 'z'] }]);
+    await bench.sink.beginChunks({ part: 'shop', from: big, target: targetOf(big), shape: 'a shape', resumes: true, since: asPosition(0n), joins: false });
+    await load(big, [{ read: ['1', 'v'] }, { read: ['2', 'v'] }], { keys: { from: undefined, to: 10n }, shape: 'a shape' });
+    await load(odd, [{ read: ['1', 'v'] }]);
+    await bench.sink.stopTable('shop', 'public.odd', { reason: 'it has another shape', next: 'millrace resync replica.public.odd', waits: 'resync' });
+    await bench.commit();
     await bench.commit(rowsStep(makeBatch(people, [{ update: ['2', 'ben', unchanged] }, { update: ['3', 'chris', 'new'] }])));
-    await bench.connection.query(`insert into millrace.tables (consumer, source, source_table, target_table, state, snapshot_position, rows, source_oid)
-      values ('replica', 'shop', 'public.people', 'public.people', 'done', '0/10', 3, 20000)`);
     const tables: Record<string, unknown> = {};
-    for (const table of ['meta', 'positions', 'tables', 'dead_letters']) {
+    for (const table of ['meta', 'positions', 'tables', 'chunks', 'dead_letters']) {
       const [row] = await bench.rows(`select coalesce(json_agg(t), '[]')::text from millrace.${table} t`);
       tables[table] = JSON.parse(row as string);
     }
@@ -64,6 +85,10 @@ async function writeTarget(): Promise<void> {
   }
 }
 
+/** As the columns of a real source are. */
+const numbered = (relation: Relation): Relation => ({ ...relation, columns: relation.columns.map((column, i) => ({ ...column, number: i + 1 })) });
+
 await writeLog();
+writeFolder();
 await writeTarget();
 cpSync(join(import.meta.dirname, '../../examples/transform/millrace.schema.json'), join(folder, 'millrace.schema.json'));

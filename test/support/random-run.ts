@@ -14,7 +14,8 @@ const types: PgType[] = [
 export function randomRelation(random: Random, oid = random.between(16384, 16390)): Relation {
   const columns: Column[] = Array.from({ length: random.between(1, 5) }, (_, i) => {
     const type = random.pick(types);
-    return { name: `c${i}`, type, typmod: -1, typeText: type.name, notNull: random.chance(0.3) };
+    const older = random.pick([{}, {}, { missing: 'an old value' }, { filled: true as const }]);
+    return { name: `c${i}`, type, typmod: -1, typeText: type.name, notNull: random.chance(0.3), ...older, ...(random.chance(0.8) ? { number: i + 1 } : {}) };
   });
   const shape = { oid, schema: 'shop', name: `t${oid}`, columns, identity: random.pick(['default', 'full'] as const), key: random.chance(0.8) ? [0] : [] };
   return { ...shape, version: createHash('md5').update(JSON.stringify(shape)).digest('hex') };
