@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createLogger, type MillraceError } from '../base/index.ts';
-import { loadProject, planProject, resync, run, verify } from '../control/index.ts';
+import { loadProject, planProject, resync, resyncRows, run, verify } from '../control/index.ts';
 import { withConnection } from '../wire/index.ts';
 import { type Cluster, startCluster } from './demo/cluster.ts';
 
@@ -66,7 +66,7 @@ test('verify before anything ran; resync by either name of a table, and of one t
   const sound = await project('public.*', '');
   await withConnection(cluster.url('warehouse'), (target) => target.query('drop schema if exists millrace cascade'));
   await assert.rejects(verify(sound, [], new AbortController().signal), error('VERIFY_IMPOSSIBLE', /has taken nothing yet/));
-  await assert.rejects(resync(sound, 'warehouse', ['public.orders']), error('TABLE_UNKNOWN', /has read no table/));
+  await assert.rejects(resync(sound, 'warehouse', ['public.orders']), error('TABLE_UNKNOWN', /has not read any table yet\n[^\n]*\nnothing: the first `millrace up`/));
   const running = await run(sound, { logger });
   try {
     await running.caughtUp();
@@ -78,6 +78,9 @@ test('verify before anything ran; resync by either name of a table, and of one t
   const states = (): Promise<string> => withConnection(cluster.url('warehouse'), async (target) =>
     (await target.rows<{ t: string }>("select string_agg(source_table || ' ' || state, ', ' order by source_table) as t from millrace.tables"))[0]?.t ?? '');
   assert.equal(await states(), 'public.orders done, public.people done');
+  // Single rows need the stream; whole tables do not.
+  await assert.rejects(resyncRows(sound, 'warehouse', ['sales.orders'], 'repair'), error('NOT_RUNNING', /single rows.*\n.*\nstart `millrace up`.*`millrace resync warehouse\.sales\.orders`/));
+  await assert.rejects(resyncRows(sound, 'warehouse', [], { where: 'true' }), error('NOT_RUNNING', /`millrace resync warehouse`/));
   assert.equal(await resync(sound, 'warehouse', ['sales.orders']), 'at the next start');
   assert.equal(await states(), 'public.orders copying, public.people done');
   await resync(sound, 'warehouse', ['public.people']);

@@ -4,7 +4,7 @@ import { forgetLoads, listLoads } from '../connect/index.ts';
 import { nearestName } from '../data/index.ts';
 import type { ReplicaSpec } from '../replica/index.ts';
 import { withConnection } from '../wire/index.ts';
-import { findRunning, requireRunning } from './client.ts';
+import { findRunning } from './client.ts';
 import { unknownName } from './names.ts';
 import type { Project } from './project/project.ts';
 import type { RowsReport, WhichRows } from './status.ts';
@@ -46,7 +46,13 @@ export async function resync(project: Project, replica: string, tables: readonly
 export async function resyncRows(project: Project, replica: string, tables: readonly string[], which: WhichRows): Promise<RowsReport> {
   const spec = project.replicas.find((one) => one.name === replica);
   if (!spec) throw unknownName('replica', replica, project.replicas.map((one) => one.name));
-  const running = requireRunning(project.folder);
+  const running = findRunning(project.folder);
+  if (!running) {
+    const whole = tables.length === 0 ? [replica] : tables.map((table) => `${replica}.${table}`);
+    throw new MillraceError('NOT_RUNNING', 'single rows are read again by the process that runs the project, and none does', {
+      where: project.folder, hint: `start \`millrace up\`, then give this command again; whole tables are read again at the next start with \`millrace resync ${whole.join(' ')}\``,
+    });
+  }
   const chosen = tables.length === 0 ? [] : await atTheSource(spec, tables);
   return running.resyncRows(replica, [...new Set(chosen.map((one) => one.source))], which);
 }
@@ -58,6 +64,7 @@ async function atTheSource(spec: ReplicaSpec, tables: readonly string[]): Promis
     const own = loads.filter((load) => load.source === table);
     const found = own.length > 0 ? own : loads.filter((load) => load.target === table);
     if (found.length > 0) return found;
+    if (loads.length === 0) throw new MillraceError('TABLE_UNKNOWN', `replica "${spec.name}" has not read any table yet`, { hint: 'nothing: the first `millrace up` reads them all' });
     const near = nearestName(table, loads.flatMap((load) => [load.source, load.target]));
     throw new MillraceError('TABLE_UNKNOWN', `replica "${spec.name}" has read no table ${table}`, {
       hint: near === undefined ? 'name the table as at the source or as at the target; `millrace plan` lists them' : `did you mean "${spec.name}.${near}"?`,
