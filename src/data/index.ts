@@ -4,7 +4,7 @@ export { asEpoch, type Epoch } from './epoch.ts';
 export { isAmong } from './key-list.ts';
 export { keyFromText, keyOfTuple, type KeyRange, keyToText, rangeKey, rangesLeft } from './key-range.ts';
 export {
-  displayIdent, nearestName, parseTablePattern, quoteIdent, quoteLiteral, quoteTable, selects, snakeCase, splitName, tableAddress,
+  displayIdent, nearestName, parseTablePattern, quoteAddress, quoteIdent, quoteLiteral, quoteTable, selects, snakeCase, splitName, tableAddress,
   type TableName, type TablePattern,
 } from './names.ts';
 export { cameThrough, databaseId, type Origin, originPrefix } from './origin.ts';

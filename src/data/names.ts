@@ -20,6 +20,9 @@ export const quoteLiteral = (text: string): string => {
 /** `"schema"."name"` for SQL text. */
 export const quoteTable = (table: TableName): string => `${quoteIdent(table.schema)}.${quoteIdent(table.name)}`;
 
+/** An address as SQL takes it, which knows more reserved words. */
+export const quoteAddress = (address: string): string => (splitName(address) ?? []).map(({ text }) => quoteIdent(text)).join('.');
+
 /** The address of a table: `public.orders`, with quotes only where SQL would need them (`public."Order.Items"`). It is the key in status and verify. */
 export const tableAddress = (table: TableName): string => `${displayIdent(table.schema)}.${displayIdent(table.name)}`;
 

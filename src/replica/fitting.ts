@@ -1,7 +1,7 @@
 // Brings rules and target into line with the shapes of a part's tables. A table that does not fit is stopped; the others go on.
 import type { MillraceError } from '../base/index.ts';
 import { type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
-import type { LoadedTable, Source, TableStop } from '../flow/index.ts';
+import type { LoadedTable, Source, TablesRefused, TableStop } from '../flow/index.ts';
 import { problemError, type RuleProblem } from './rules/problem.ts';
 import type { Routes } from './rules/routes.ts';
 import type { TableStates } from './table-states.ts';
@@ -47,12 +47,17 @@ export const shapeKey = (relation: Relation): string => `${relation.oid} ${relat
 export class Fitting {
   readonly #options: FittingOptions;
   readonly #routes: Routes;
+  /** Up to here the source's tables had the shapes that the routes have now, or older ones. */
+  #shapesFrom: Position;
+  /** The end of what was looked at last. */
+  #followed: Position;
   /** Before anything was loaded, nothing would be lost by giving up: a slip in a rule shows at once. Later a table stops alone. */
   #mayStop: boolean;
 
   constructor(options: FittingOptions, routes: Routes, records: readonly LoadedTable[]) {
     this.#options = options;
     this.#routes = routes;
+    this.#shapesFrom = this.#followed = options.shapesFrom;
     this.#mayStop = records.some((record) => record.done || record.rows > 0);
     options.states.begin();
     for (const { source, stopped } of records) {
@@ -83,7 +88,7 @@ export class Fitting {
     const met: Relation[] = [];
     for (const run of runs) {
       for (const relation of [...run.batches.map((batch) => batch.relation), ...(run.truncate?.relations ?? [])]) {
-        const isOld = seen.has(shapeKey(relation)) || (run.position <= this.#options.shapesFrom && routes.covers(relation));
+        const isOld = seen.has(shapeKey(relation)) || (run.position <= this.#shapesFrom && routes.covers(relation));
         if (isOld && !routes.isKnown(relation)) routes.isPast(relation);
         else {
           met.push(relation);
@@ -104,6 +109,7 @@ export class Fitting {
     routes.forgetPast();
     const changed = this.newShapes(runs);
     for (const relation of changed) routes.relationChanged(relation);
+    this.#followed = runs.at(-1)?.position ?? this.#followed;
     return [...(changed.length > 0 ? await this.fit() : []), ...(await this.leavePast())];
   }
 
@@ -169,6 +175,16 @@ export class Fitting {
   }
 
   /** @param table That at the source. */
+  #stopOf(refused: TablesRefused, table: string | undefined): TableStop {
+    const reason = `${refused.message} [${refused.code}]`;
+    // What a rule forbids, no new attempt makes better.
+    if (refused.code === 'RULE_INVALID') return { reason, next: refused.hint, waits: 'resync' };
+    // A table that somebody has changed at the target is mended by the next attempt.
+    if (refused.code === 'TARGET_MISMATCH' && refused.side === 'target') return { reason, next: refused.hint, waits: 'fit' };
+    return { reason, next: `${refused.hint.replace(/;$/, '')}; then millrace resync ${this.#options.replica}.${table}`, waits: 'start' };
+  }
+
+  /** @param table That at the source. */
   #stopAt(error: MillraceError, table: string | undefined): TableStop {
     const reason = `${error.message} [${error.code}]`;
     const again = `millrace resync ${this.#options.replica}.${table}`;
@@ -179,15 +195,29 @@ export class Fitting {
     return { reason, next: `let the statement succeed at the target: ${error.where ?? ''}; then ${again}`, waits: 'start' };
   }
 
+  /** What is refused of some tables stops them; the routes have them no more. False: it is not only about tables of this part. */
+  async refuse(refused: TablesRefused): Promise<boolean> {
+    const sources = refused.side === 'source' ? refused.tables : refused.tables.flatMap((table) => this.#routes.sourcesOf(table));
+    const isStopped = await this.#tryStop(sources, this.#stopOf(refused, sources[0]));
+    // What has been followed comes again.
+    this.#shapesFrom = this.#followed > this.#shapesFrom ? this.#followed : this.#shapesFrom;
+    return isStopped;
+  }
+
   /** Stops tables that cannot go on. Throws the error if one of them is none of this part's. */
   async #stop(tables: readonly string[], error: MillraceError, stop: TableStop): Promise<void> {
+    if (!(await this.#tryStop(tables, stop))) throw error;
+  }
+
+  async #tryStop(tables: readonly string[], stop: TableStop): Promise<boolean> {
     const known = new Set(this.#routes.relations.map(tableAddress));
-    if (!this.#mayStop || tables.length === 0 || !tables.every((table) => known.has(table))) throw error;
+    if (!this.#mayStop || tables.length === 0 || !tables.every((table) => known.has(table))) return false;
     for (const table of tables) {
       // First it is noted that the table must be read again; then its changes may be passed over.
       await this.#options.keepStop(table, stop);
       this.#routes.stop(table);
       this.#options.states.stopped(table, stop);
     }
+    return true;
   }
 }

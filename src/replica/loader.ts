@@ -1,8 +1,8 @@
 // The snapshot path of a part: which tables the target does not have yet, and how they get there, several at a time. A large table goes in chunks:
 // by where its rows lie, all from one snapshot; a very large one by ranges of its key, each from a snapshot that is not old.
-import { assert, type Clock, crashPoint, type Logger, type Metrics } from '../base/index.ts';
+import { assert, type Clock, crashPoint, type Logger, type Metrics, MillraceError } from '../base/index.ts';
 import { asPosition, type Batch, type KeyRange, type Position, rangesLeft, type Relation, type Run, tableAddress } from '../data/index.ts';
-import { type Chunk, type ChunkedLoad, type Feed, type Load, type LoadedChunk, type Snapshot, type SourceState, TableChanged, type TableStep } from '../flow/index.ts';
+import { type Chunk, type ChunkedLoad, type Feed, type Load, type LoadedChunk, type Snapshot, type SourceState, TableChanged, TablesRefused, type TableStep } from '../flow/index.ts';
 import { type Cut, Cuts } from './cuts.ts';
 import { inParallel, Permits } from './parallel.ts';
 import type { PartProgress, SnapshotProgress } from './progress.ts';
@@ -30,6 +30,8 @@ export interface LoaderOptions {
   readonly snapshots: SnapshotLimits;
   /** Called when target tables must follow before the rows of this one are written. The table may be stopped then, and have no route. */
   fit(): Promise<void>;
+  /** Stops tables that cannot be read or filled; false where that is no answer. */
+  refuse(refused: TablesRefused): Promise<boolean>;
 }
 
 /** Tables up to this size are read at once. */
@@ -112,10 +114,14 @@ export class Loader {
     const { target, feed, clock, snapshots } = this.#options;
     const failed = new AbortController();
     let left: TableChanged | undefined;
-    const loadOne = (relation: Relation): Promise<void> => this.#loadTable(cuts, relation, either).catch((error: unknown) => {
-      if (!(error instanceof TableChanged)) throw error;
+    const refused: TablesRefused[] = [];
+    const loadOne = (relation: Relation): Promise<void> => this.#loadTable(cuts, relation, either).catch(async (error: unknown) => {
+      const refusal = refusalOf(relation, error);
+      if (refusal && (await this.#options.refuse(refusal))) refused.push(refusal);
+      else if (error instanceof TableChanged) left = error;
+      else throw error;
       this.#progress.loading.delete(tableAddress(relation));
-      left = error;
+      this.#progress.snapshots.delete(tableAddress(relation));
     });
     const either = AbortSignal.any([signal, failed.signal]);
     const cuts = new Cuts(first, () => feed.source.snapshot(first.relations, either), clock, snapshots.ageMsMax / 2);
@@ -126,6 +132,8 @@ export class Loader {
         await inParallel(relations, snapshots.readers, () => failed.abort(), loadOne);
         if (signal.aborted) return undefined;
       }
+      // Nothing at all could be read at the first start: that is no matter of single tables.
+      if (refused[0] && refused.length === first.relations.length && !joins && this.#applied === undefined) throw refused[0];
       return left;
     } finally {
       await cuts.close();
@@ -264,6 +272,12 @@ export class Loader {
       metrics.add('snapshotRows', { replica, table }, batch.count);
     }
   }
+}
+
+/** Why a table cannot be read or filled, if it is not for something that all have in common or that may pass. */
+function refusalOf(relation: Relation, error: unknown): TablesRefused | undefined {
+  const isOfTable = error instanceof TablesRefused || (error instanceof MillraceError && !error.retriable && (error.code === 'PRIVILEGE_MISSING' || error.code === 'TARGET_MISMATCH'));
+  return isOfTable ? new TablesRefused('source', [tableAddress(relation)], error) : undefined;
 }
 
 /** The table as a snapshot has it. */

@@ -4,7 +4,7 @@ import type { Prepared, TableRefusal } from './fitting.ts';
 import type { LoaderOptions } from './loader.ts';
 import type { Routes } from './rules/routes.ts';
 
-export interface PartOptions extends Omit<LoaderOptions, 'fit'> {
+export interface PartOptions extends Omit<LoaderOptions, 'fit' | 'refuse'> {
   compile(relations: readonly Relation[]): Promise<Routes>;
   /** Brings the target's tables into the wanted shape, or says which one it cannot. */
   prepare(routes: Routes): Promise<Prepared>;

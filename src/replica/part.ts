@@ -2,7 +2,7 @@
 import { assert } from '../base/index.ts';
 import { AbandonedTransaction } from '../bus/index.ts';
 import { cameThrough, type Origin, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
-import type { Committed, ConsumerPosition, FeedMembership, Piece, SelectedTables, SourceState, TableStep, TableStop } from '../flow/index.ts';
+import { type Committed, type ConsumerPosition, type FeedMembership, type Piece, type SelectedTables, type SourceState, TablesRefused, type TableStep, type TableStop } from '../flow/index.ts';
 import { checkGap, checkIdentity } from './checks.ts';
 import { RowNotSent } from './chunks.ts';
 import { Errands } from './errands.ts';
@@ -154,7 +154,7 @@ export class Part {
     this.progress.loading.clear();
     this.progress.snapshots.clear();
     const tables = new SourceTables(state.relations, logger);
-    const loader = new Loader({ ...this.#options, fit: () => this.#fit() }, routes, tables, this.progress);
+    const loader = new Loader({ ...this.#options, fit: () => this.#fit(), refuse: (refused) => this.#shapes.refuse(refused) }, routes, tables, this.progress);
     const missing = await loader.missing(state, known);
     if (known !== undefined) {
       checkGap(known, feed, replica);
@@ -195,7 +195,7 @@ export class Part {
   async #join(missing: readonly Relation[], known: Position, routes: Routes, state: SourceState, tables: SourceTables, signal: AbortSignal): Promise<Position | undefined> {
     const { feed, target, logger } = this.#options;
     const loaded = new SourceTables(state.relations, logger);
-    const loader = new Loader({ ...this.#options, fit: () => this.#fit() }, routes, loaded, this.progress);
+    const loader = new Loader({ ...this.#options, fit: () => this.#fit(), refuse: (refused) => this.#shapes.refuse(refused) }, routes, loaded, this.progress);
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     this.#keepFrom = known;
@@ -228,11 +228,10 @@ export class Part {
       try {
         if ((await this.#apply(routes, tables, signal)) === 'tooLarge') await this.#applyInPieces(routes, tables, signal);
       } catch (error) {
-        if (!(error instanceof AbandonedTransaction)) {
-          this.release();
-          if (error instanceof RowNotSent) await this.#forget(error.relation);
-          throw error;
-        }
+        if (error instanceof AbandonedTransaction || (error instanceof TablesRefused && (await this.#shapes.refuse(error)))) continue;
+        this.release();
+        if (error instanceof RowNotSent) await this.#forget(error.relation);
+        throw error;
       }
     }
     this.release();

@@ -62,7 +62,7 @@ async function prepare(connection: PgConnection, spec: ReplicaSpec, routes: read
   const made = new Set(plan.ddl.filter((statement) => isOfTable(statement) && statement.makesIn !== undefined).map(({ table }) => table));
   for (const { relation, target } of own.takeShapes()) await keepShape(connection, spec.name, own.source, tableAddress(relation), target, made.has(tableAddress(target)));
   const changes = [
-    ...plan.ddl.filter((statement) => isOwn(statement) && statement.makesIn === undefined).map(({ table, why, sql }) => ({ table: table ?? '', what: `${why}: ${sql}` })),
+    ...plan.ddl.filter((statement) => isOwn(statement) && statement.makesIn === undefined && !statement.object.startsWith('schema ')).map(({ table, why, sql }) => ({ table: table ?? '', what: `${why}: ${sql}` })),
     ...plan.notes.filter(isOwn),
     ...readAgain.map((table) => ({ table, what: 'it is read again' })),
   ];

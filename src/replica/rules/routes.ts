@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { asMillraceError, MillraceError } from '../../base/index.ts';
 import { type Batch, type Relation, type Run, splitName, tableAddress, type TableName, type Truncate } from '../../data/index.ts';
-import { shapeOf, type TableShape, type TableStep, type TableTruncate, type TableWrite, type TargetColumn, type TargetTable } from '../../flow/index.ts';
+import { shapeOf, TablesRefused, type TableShape, type TableStep, type TableTruncate, type TableWrite, type TargetColumn, type TargetTable } from '../../flow/index.ts';
 import type { ReplicaSpec, TableRule } from '../spec.ts';
 import { rulesFor, takes, unmatched } from './choose.ts';
 import { refuseUnknown } from './columns.ts';
@@ -167,7 +167,7 @@ export class Routes {
     if (rules.some((rule, i) => this.#seenOf(rule, relation).size !== before[i])) this.#compile();
   }
 
-  /** The writes of a run, in order. A relation that it has in another shape is compiled first. Throws when a rule cannot work for a table of it. */
+  /** The writes of a run, in order. A relation that it has in another shape is compiled first. Throws TablesRefused when a rule cannot work for a table of it. */
   steps(run: Run): TableStep[] {
     const steps: TableStep[] = [];
     const writes: TableWrite[] = [];
@@ -194,7 +194,7 @@ export class Routes {
     if (known !== relation && known?.version !== relation.version) this.relationChanged(relation);
     const address = tableAddress(relation);
     const problem = takes(this.#spec, this.source, relation) ? this.#problems.find((one) => one.table === address) : undefined;
-    if (problem) throw problemError(problem);
+    if (problem) throw new TablesRefused('source', [address], problemError(problem));
   }
 
   /** Older shapes of which there are rows that cannot be written: with the error when a rule cannot work for it, else the target's table of today has no place for them. */
@@ -223,7 +223,7 @@ export class Routes {
     return routes;
   }
 
-  /** A TRUNCATE empties the targets, unless rows must stay there: with `deletes: ignore` it is passed over, otherwise it stops the replica. */
+  /** A TRUNCATE empties the targets, unless rows must stay there: with `deletes: ignore` it is passed over, otherwise the table is refused. */
   #truncate(truncate: Truncate): TableTruncate | undefined {
     const emptied = new Set(truncate.relations.map((relation) => relation.oid));
     const targets = new Set<TargetTable>();
@@ -291,10 +291,10 @@ const nameOf = (address: string): TableName => {
 
 const versionOf = (relation: Relation): string => `${relation.oid} ${relation.version}`;
 
-const refusedTruncate = (relation: Relation, target: TargetTable, why: string): MillraceError =>
-  new MillraceError('RULE_INVALID', `${tableAddress(relation)} was truncated, but it goes to ${tableAddress(target)}, ${why}`, {
+const refusedTruncate = (relation: Relation, target: TargetTable, why: string): TablesRefused =>
+  new TablesRefused('source', [tableAddress(relation)], new MillraceError('RULE_INVALID', `${tableAddress(relation)} was truncated, but it goes to ${tableAddress(target)}, ${why}`, {
     hint: `read the table again with \`millrace resync\`, or say \`deletes: ignore\` for it, which passes a TRUNCATE over`,
-  });
+  }));
 
 /**
  * Compiles what a replica does with the tables of one source. Relations that the replica does not take are passed over.

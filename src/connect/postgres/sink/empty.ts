@@ -9,11 +9,11 @@ import type { Session } from './session.ts';
 async function empty(session: Session, user: string, tables: readonly TableName[], more = ''): Promise<void> {
   const [row] = await session.connection.rows<{ may: string }>(
     "select pg_catalog.bool_and(pg_catalog.has_table_privilege(t, 'TRUNCATE'))::text as may from pg_catalog.json_array_elements_text($1::json) t", [JSON.stringify(tables.map(quoteTable))]);
-  if (row?.may !== 'false') return session.tell('rows', `truncate ${tables.map(quoteTable).join(', ')}${more}`);
+  if (row?.may !== 'false') return session.tell('rows', `truncate ${tables.map(quoteTable).join(', ')}${more}`, tables.map(tableAddress));
   // Those first that refer to others.
   const ranks = await loadRanks(session, user, tables);
   const rankOf = (table: TableName): number => ranks.get(tableAddress(table)) ?? 0;
-  for (const table of tables.toSorted((a, b) => rankOf(b) - rankOf(a))) session.tell('rows', `delete from ${quoteTable(table)}`);
+  for (const table of tables.toSorted((a, b) => rankOf(b) - rankOf(a))) session.tell('rows', `delete from ${quoteTable(table)}`, [tableAddress(table)]);
 }
 
 /** What a TRUNCATE of the source does. Its cascade has reached the tables that are named too. */

@@ -1,7 +1,7 @@
 // How rows of one shape get into one target table: which column comes from which field, in which type it is sent, and how it is cast.
 import { MillraceError } from '../../../base/index.ts';
 import { baseType, type Column, Format, type PgType, quoteIdent, quoteTable, tableAddress } from '../../../data/index.ts';
-import type { TableWrite, TargetTable } from '../../../flow/index.ts';
+import { TablesRefused, type TableWrite, type TargetTable } from '../../../flow/index.ts';
 import type { Shape, ShapeColumn } from './shape.ts';
 
 export interface LayoutColumn {
@@ -78,16 +78,16 @@ export function makeLayout(write: TableWrite, shape: Shape, replicaRole: boolean
   const indexOf: number[] = [];
   for (const [i, column] of target.columns.entries()) {
     const actual = shape.columns.get(column.name);
-    if (!actual) throw new MillraceError('TARGET_MISMATCH', `column ${column.name} of ${address} does not exist in the target`);
+    if (!actual) throw misfit(address, `column ${column.name} of ${address} does not exist in the target`);
     if (actual.generated) continue;
     const isKey = target.key.includes(i);
     indexOf[i] = columns.length;
     const field = fields[i] as number;
-    columns.push({ name: quoteIdent(column.name), field, isKey, ...stage(column.type, batch.formats[field] as number, actual, `${address}.${column.name}`) });
+    columns.push({ name: quoteIdent(column.name), field, isKey, ...stage(column.type, batch.formats[field] as number, actual, address) });
   }
   const key = target.key.map((i) => {
     const at = indexOf[i];
-    if (at === undefined) throw new MillraceError('TARGET_MISMATCH', `key column ${target.columns[i]?.name} of ${address} is generated in the target`);
+    if (at === undefined) throw misfit(address, `key column ${target.columns[i]?.name} of ${address} is generated in the target`);
     return at;
   });
   const keyNames = target.key.map((i) => target.columns[i]?.name as string);
@@ -124,11 +124,13 @@ export const sameLayout = (a: TableWrite, b: TableWrite): boolean =>
 
 const equal = (a: Int32Array | Uint8Array, b: Int32Array | Uint8Array): boolean => a.length === b.length && a.every((value, i) => value === b[i]);
 
+const misfit = (address: string, message: string): TablesRefused => new TablesRefused('target', [address], new MillraceError('TARGET_MISMATCH', message));
+
 type Stage = Pick<LayoutColumn, 'stageText' | 'stageOid' | 'typeText' | 'direct' | 'arrayable' | 'comparable' | 'identityAlways'>;
 
 const firstUserOid = 16384;
 
-function stage(type: PgType, format: number, actual: ShapeColumn, where: string): Stage {
+function stage(type: PgType, format: number, actual: ShapeColumn, address: string): Stage {
   const rest = { typeText: actual.typeText, comparable: actual.comparable, identityAlways: actual.identity === 'always' };
   const base = baseType(type);
   if (format === Format.text || (base.kind === 'enum' && !sameType(base, actual))) {
@@ -142,7 +144,7 @@ function stage(type: PgType, format: number, actual: ShapeColumn, where: string)
   if (base.oid < firstUserOid) {
     return { ...rest, stageText: `pg_catalog.${quoteIdent(base.name)}`, stageOid: base.oid, direct: false, arrayable: base.kind !== 'array' };
   }
-  throw new MillraceError('TARGET_MISMATCH', `${where} has type ${actual.typeText}, which values of type ${type.schema}.${type.name} cannot be written to`);
+  throw misfit(address, `${address}.${actual.name} has type ${actual.typeText}, which values of type ${type.schema}.${type.name} cannot be written to`);
 }
 
 /** Whether the bytes of a value of `type` are those of the column's type. OIDs of built-in types are the same on all servers, others go by name. */

@@ -13,6 +13,7 @@ import { isolate, isRowError, rowError, underSavepoint, unitsOf } from './isolat
 import { changesOf, type Letter, rejected, writeLetter } from './letter-rows.ts';
 import { noteChunk, noteDone } from './load-notes.ts';
 import { deferReferences, unreferenced } from './references.ts';
+import { refusedOf } from './refused.ts';
 import { Layouts, segmentsOf } from './segments.ts';
 import type { Session } from './session.ts';
 import { copyTarget } from './statements.ts';
@@ -34,9 +35,13 @@ export interface LoadContext {
 export async function loadTable(context: LoadContext, load: Load, signal: AbortSignal): Promise<Committed> {
   try {
     return await fill(context, load, signal);
-  } catch (error) {
-    if (error instanceof PgError && error.code === '23503') throw unreferenced(context.session, context.user, load.target, error);
-    throw error;
+  } catch (thrown) {
+    const { session, user } = context;
+    // What has failed in a transaction that has failed already.
+    const failed = thrown instanceof PgError && thrown.code === '25P02' ? await session.settle() : undefined;
+    const error = failed?.error ?? thrown;
+    if (error instanceof PgError && error.code === '23503') throw unreferenced(session, user, load.target, error);
+    throw refusedOf([tableAddress(load.target)], error, session.connection.where, user);
   }
 }
 

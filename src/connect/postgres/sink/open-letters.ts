@@ -194,7 +194,7 @@ export class OpenLetters {
     const where = layout.key.map((i, n) => `t.${layout.columns[i]?.name} = $${n + 1}::pg_catalog.text::${layout.columns[i]?.typeText}`).join(' and ');
     for (const key of keys) {
       const values = text(...(JSON.parse(key) as (string | null)[]));
-      session.track({ what: 'rows', promise: session.execute(`delete from ${layout.table} t where ${where}`, values) });
+      session.track({ what: 'rows', layout, promise: session.execute(`delete from ${layout.table} t where ${where}`, values) });
     }
   }
 

@@ -39,6 +39,8 @@ export interface Sent {
   readonly what: 'begin' | 'fence' | 'rows' | 'update' | 'letters' | 'other' | 'commit';
   readonly promise: Promise<unknown>;
   readonly layout?: Layout;
+  /** Addresses of the tables that it is about, where no layout tells. */
+  readonly tables?: readonly string[];
   readonly entries?: readonly number[];
 }
 
@@ -92,8 +94,8 @@ export class Session {
   }
 
   /** Simple protocol; the outcome is found by `settle`. */
-  tell(what: Sent['what'], sql: string): void {
-    this.track({ what, promise: this.connection.query(sql) });
+  tell(what: Sent['what'], sql: string, tables?: readonly string[]): void {
+    this.track({ what, promise: this.connection.query(sql), ...(tables ? { tables } : {}) });
   }
 
   /** A prepared statement; parsed the first time. Parameters are binary when `types` are given, else text. */

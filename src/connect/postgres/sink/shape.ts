@@ -1,6 +1,7 @@
 // What the target's own catalog says about a table, as far as the choice of write path and casts depends on it.
 import { MillraceError } from '../../../base/index.ts';
 import { quoteTable, tableAddress, type TableName } from '../../../data/index.ts';
+import { TablesRefused } from '../../../flow/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 
 export interface ShapeColumn {
@@ -60,10 +61,13 @@ select json_build_object(
 )::text as shape
 from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass($1) and c.relkind in ('r', 'p')`;
 
-/** Reads a table's shape; throws TARGET_MISMATCH when it isn't there. Needs an empty search_path, so that type names come out qualified. */
+/** Reads a table's shape; refuses the table (TARGET_MISMATCH) when it isn't there. Needs an empty search_path, so that type names come out qualified. */
 export async function readShape(connection: PgConnection, table: TableName): Promise<Shape> {
   const [row] = await connection.rows<{ shape: string }>(sql, [quoteTable(table)]);
-  if (!row) throw new MillraceError('TARGET_MISMATCH', `table ${tableAddress(table)} does not exist in the target`, { where: connection.where });
+  if (!row) {
+    const address = tableAddress(table);
+    throw new TablesRefused('target', [address], new MillraceError('TARGET_MISMATCH', `table ${address} does not exist in the target`, { where: connection.where }));
+  }
   const shape = JSON.parse(row.shape) as Omit<Shape, 'columns'> & { columns: ShapeColumn[] | null };
   return { ...shape, columns: new Map((shape.columns ?? []).map((column) => [column.name, column])) };
 }

@@ -18,6 +18,7 @@ import { OpenLetters } from './open-letters.ts';
 import { arbiter, type OrderedRow, sendOrdered } from './ordered.ts';
 import { followedDatabase, noteOrigin } from './origins.ts';
 import { loadRanks } from './references.ts';
+import { refusedOf } from './refused.ts';
 import { ensureSchema } from './schema.ts';
 import { Layouts, type Segment, segmentsOf } from './segments.ts';
 import { type Failure, Session } from './session.ts';
@@ -385,7 +386,9 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       if (mode === 'isolate') {
         const allowed = entries.length < fold.count ? new Set(entries) : undefined;
         const units = unitsOf(table).filter((unit) => !allowed || unit.every((entry) => allowed.has(entry)));
-        const refused = await isolate(session, table, units);
+        const refused = await isolate(session, table, units).catch((error: unknown) => {
+          throw this.#ofTables([layout.address], error);
+        });
         const changes = changesOf(table, refused.map((each) => each.entries));
         for (const [i, { error }] of refused.entries()) await keep(changes[i] as KeptChange[], error);
         continue;
@@ -443,12 +446,17 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     await session.rollback();
     if (this.#letters.some) await this.#letters.load(session, this.#options.consumer);
     if (sent.what === 'fence' && isFenced(error)) throw fenced(this.#options.consumer);
-    if (mode === 'isolate') throw error;
+    const refused = this.#ofTables(sent.layout ? [sent.layout.address] : sent.tables, error);
+    if (mode === 'isolate') throw refused;
     if (error instanceof PgError && /^(42|0A)/.test(error.code) && (await this.#layouts.load(session, steps, 0))) return 'fast';
     if (error instanceof PgError && mode === 'fast' && ['23505', '23P01', '55000', '428C9', '21000'].includes(error.code)) return 'safe';
     if (error instanceof PgError && oldTypeCodes.includes(error.code) && (await this.#options.followTypes?.())) return mode;
     if (isRowError(error)) return 'isolate';
-    throw error;
+    throw refused;
+  }
+
+  #ofTables(tables: readonly string[] | undefined, error: unknown): unknown {
+    return refusedOf(tables, error, this.#where, this.#options.connect.user);
   }
 }
 

@@ -1,7 +1,7 @@
 // Which tables a source follows while it runs: those that are selected by now, can be followed, and are sent. Unlike at the start, one that
 // cannot be is left out and the others go on.
 import { MillraceError } from '../../../base/index.ts';
-import { parseLsn, quoteIdent, quoteLiteral, quoteTable, splitName, tableAddress } from '../../../data/index.ts';
+import { parseLsn, quoteAddress, quoteIdent, quoteLiteral, quoteTable, tableAddress } from '../../../data/index.ts';
 import type { RefusedTable } from '../../../flow/index.ts';
 import { describePgError, PgError, type PgConnection } from '../../../wire/index.ts';
 import type { CatalogTable } from '../catalog.ts';
@@ -40,9 +40,6 @@ export function identityMissing(source: string, without: readonly CatalogTable[]
 }
 
 export const hasIdentity = ({ relation }: CatalogTable): boolean => relation.key.length > 0 || relation.identity === 'full' || relation.appendOnly === true;
-
-/** An address as SQL takes it, which knows more reserved words. */
-const quotedAddress = (address: string): string => (splitName(address) ?? []).map(({ text }) => quoteIdent(text)).join('.');
 
 /** How long a change of the publication may wait for others who work on the table. */
 const lockMsMax = 2000;
@@ -109,7 +106,7 @@ export async function followMembers(control: PgConnection, source: string, selec
   // Another process that streams from the slot would lose their changes without a word.
   if (surplus.length > 0 && [null, own].includes((await readSlot(control, slot))?.activePid ?? null)) {
     for (const address of surplus) since.delete(address);
-    await alter([`alter publication ${quoteIdent(publication)} drop table ${surplus.map(quotedAddress).join(', ')}`]);
+    await alter([`alter publication ${quoteIdent(publication)} drop table ${surplus.map(quoteAddress).join(', ')}`]);
   }
   // Where a change of the publication counts is known when it has committed.
   if ([...since.values()].includes(notYet)) {

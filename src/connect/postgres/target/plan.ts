@@ -59,13 +59,19 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
   }
   const needed = new Set(ddl.flatMap((statement) => statement.makesIn ?? []));
   return {
-    ddl: [...schemas.missing.filter((statement) => needed.has(statement.schema)), ...ddl],
+    ddl: [...schemas.missing.filter((statement) => needed.has(statement.schema)).map((statement) => ({ ...statement, ...userOf(statement.schema, ddl) })), ...ddl],
     grants: planGrants(schemas, needed, ddl, fits.map((fit) => fit.table), typesIn),
     problems,
     notes: planned.notes,
     readAgain: [...planned.readAgain],
     existing: fits,
   };
+}
+
+/** The first table that needs a schema: without it, others may not. */
+function userOf(schema: string, ddl: readonly DdlStatement[]): Pick<DdlStatement, 'table'> {
+  const table = ddl.find((statement) => statement.makesIn === schema)?.table;
+  return table === undefined ? {} : { table };
 }
 
 /** Addresses of the tables that replicas have filled, or made for themselves. */

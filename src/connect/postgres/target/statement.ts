@@ -7,7 +7,7 @@ export interface DdlStatement {
   readonly why: string;
   /** What it makes or changes, e.g. `table sales.orders`, `type public.status`, `schema sales`. */
   readonly object: string;
-  /** Address of the table that needs it; absent for a schema. */
+  /** Address of the table that needs it, or of the first one. */
   readonly table?: string;
   /** The statement that an owner or superuser runs when the user of the replica may not run `sql`. */
   readonly grant: string;
