@@ -68,7 +68,7 @@ export const catalogue = {
   VALUE_INVALID: entry('A value is not one of its column\'s type, so it cannot be written without changing it.', 'mend the transform or the rule that makes the value'),
   ROW_REJECTED: entry('The target refused a row.', 'see it with `millrace dead show ID`, mend the cause, then `millrace dead replay ID`'),
   ROW_MISSING: entry('An update carries only a part of the row, and the target has no row to complete it.', 'run `millrace resync TABLE`, or replay the dead letter after the row is there'),
-  TARGET_BUSY: entry('The target refused for a reason that passes: a lock, a timeout, a deadlock, a restart.', 'nothing: Millrace tries again', true),
+  TARGET_BUSY: entry('The target refused for a reason that passes: a lock, a timeout, a deadlock, a restart, a full or failing disk.', 'nothing: Millrace tries again', true),
   LETTER_OF_RULE: entry('The letter is of a row that a rule or transform could not make, so there is nothing to apply yet.', 'mend the rule, start `millrace up` again, then `millrace resync` the table'),
   LETTER_UNSURE: entry('The letter moves or deletes a row in such a way that rows which are not its own might change with it.', '`millrace resync` the table'),
   LETTER_UNKNOWN: entry('There is no dead letter with this number, or it is no longer open.', 'list them with `millrace dead list`'),

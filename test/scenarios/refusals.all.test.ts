@@ -33,6 +33,19 @@ test('a target that only reads: tried again until it takes writes', async () => 
   await faults.equal();
 });
 
+test("errors of the target's system: tried again until its disk works", async () => {
+  await faults.up();
+  await scenario.copy.query(`create table public.broken (); create function system() returns trigger language plpgsql as $$ begin
+      if to_regclass('public.broken') is not null then raise 'could not read block 7 in file "base/5/16384"' using errcode = 'io_error'; end if; return null; end $$;
+    create trigger system after insert or update or delete on t for each statement execute function system(); alter table t enable always trigger system`);
+  await faults.write(3);
+  await retries(/could not read block 7.* \[TARGET_BUSY\]/);
+  assert.match(replica()?.next ?? '', /see the server's log.*Millrace tries again/);
+  await scenario.copy.query('drop table public.broken');
+  await faults.equal();
+  assert.equal(replica()?.deadLetters, 0);
+});
+
 test('limits of the role end nothing: neither snapshot nor stream nor a long commit', async () => {
   const limits = `statement_timeout = '200ms', transaction_timeout = '400ms', lock_timeout = '100ms', idle_session_timeout = '300ms', idle_in_transaction_session_timeout = '300ms'`;
   for (const cluster of [scenario.source, scenario.target]) {

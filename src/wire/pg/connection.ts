@@ -9,7 +9,7 @@
 import type { Socket } from 'node:net';
 import { ByteReader, ByteWriter, MillraceError } from '../../base/index.ts';
 import { Authentication } from './auth.ts';
-import { describePgError, PgError, readErrorFields } from './errors.ts';
+import { describeRefusal, PgError, readErrorFields } from './errors.ts';
 import { MessageReader } from './framing.ts';
 import { code, M, type Request, type Result, StatementRequest, syncRequest } from './request.ts';
 import { SessionSettings } from './session-settings.ts';
@@ -118,7 +118,7 @@ export class PgConnection {
           where: connection.where, detail: error.message, hint: 'name the server itself in the URL of the source', retriable: false,
         });
       }
-      throw describePgError(error, connection.where);
+      throw describeRefusal(error, connection.where, options);
     }
     return connection;
   }

@@ -1,5 +1,6 @@
 // Errors of a PostgreSQL server, and what they mean for a user.
 import { type ErrorCode, MillraceError } from '../../base/index.ts';
+import { quoteIdent } from '../../data/index.ts';
 
 /** The fields of an ErrorResponse. `code` is the SQLSTATE. */
 export class PgError extends Error {
@@ -40,9 +41,33 @@ export function readErrorFields(body: Buffer): Map<string, string> {
   return fields;
 }
 
-/** Whether the statement may succeed when it is tried again: locks, deadlocks, restarts, resource limits. */
-export function isTransient(error: PgError): boolean {
-  return /^(08|40|53|57P0|58030|55P03|55006)/.test(error.code) || error.code === '57014' || error.code === '25P03' || error.code === '25006';
+/**
+ * SQLSTATEs, or the classes that they begin with, of what passes by itself or by an administrator's hand, with the very same statement:
+ *
+ * - 08 a connection that the server, or a pooler before it, needed is gone; 25006 it only reads now (a standby, a switched setting)
+ * - 25P03, 25P04 a session or transaction was idle or took longer than allowed; 40 deadlocks and serialization failures
+ * - 53 disk, memory or connections are used up; 58 the system beneath it fails: reading and writing files, and files that are not there while it
+ *   restarts
+ * - 55006 somebody else uses the object; 55P03 or holds its lock; 57 cancelled, shut down, crashed, still starting, the database dropped
+ * - 72000 the snapshot is too old: a new one is taken
+ *
+ * Not among them: what says that data is damaged (XX001, XX002), and everything about the statement itself, which would fail for ever.
+ */
+const transient = /^(08|25006|25P03|25P04|40|53|55006|55P03|57|58|72000)/;
+
+/** Internal errors that tell of DDL which somebody else has run at this moment. The server does not translate them. */
+const concurrentDdl = /^(tuple concurrently (updated|deleted)|cache lookup failed for|could not open relation with OID)/;
+
+/** Whether the statement may succeed when it is tried again. */
+export const isTransient = (error: PgError): boolean => transient.test(error.code) || (error.code === 'XX000' && concurrentDdl.test(error.message));
+
+/** What somebody may do meanwhile, where waiting alone may not be enough and the server gives no hint. */
+function whileWaiting(code: string): string | undefined {
+  if (code === '53100') return "free space on the server's disk; Millrace tries again meanwhile";
+  if (code === '53300') return 'let the server, the database or the role have more connections; Millrace tries again meanwhile';
+  if (code.startsWith('53')) return 'the server runs against a limit of its own; see its log. Millrace tries again meanwhile';
+  if (code.startsWith('58')) return "see the server's log: its disk or files fail; Millrace tries again meanwhile";
+  return undefined;
 }
 
 function codeFor(error: PgError): ErrorCode {
@@ -53,9 +78,22 @@ function codeFor(error: PgError): ErrorCode {
   return 'SERVER_ERROR';
 }
 
-/** A server's error as a MillraceError; other errors pass through. */
-export function describePgError(error: unknown, where: string): unknown {
+/** A server's error as a MillraceError; other errors pass through. `next`: what to do where the server has no hint. */
+export function describePgError(error: unknown, where: string, next?: string): unknown {
   if (!(error instanceof PgError)) return error;
+  const hint = error.hint ?? next ?? whileWaiting(error.code);
   const detail = [`SQLSTATE ${error.code}`, error.detail, error.context].filter(Boolean).join('\n');
-  return new MillraceError(codeFor(error), error.message, { where, detail, cause: error, ...(error.hint ? { hint: error.hint } : {}) });
+  return new MillraceError(codeFor(error), error.message, { where, detail, cause: error, ...(hint ? { hint } : {}) });
+}
+
+/** The same for a server that has refused a connection. */
+export function describeRefusal(error: unknown, where: string, { user, database }: { readonly user: string; readonly database: string }): unknown {
+  if (!(error instanceof PgError)) return error;
+  const next: Readonly<Record<string, string>> = {
+    '28000': 'check the user in the URL, and that pg_hba.conf of the server lets it connect from here; where only encrypted connections are let in, add sslmode=require to the URL',
+    '28P01': 'check user and password in the URL; a changed password is read again at the next attempt',
+    '3D000': 'check the name of the database in the URL',
+    '42501': `grant connect on database ${quoteIdent(database)} to ${quoteIdent(user)}`,
+  };
+  return describePgError(error, where, next[error.code]);
 }

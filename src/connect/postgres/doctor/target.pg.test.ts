@@ -56,7 +56,30 @@ test('a database of its own without CREATE, read-only, without free connections'
   assert.deepEqual(bad(first), ['writable', 'millrace schema']);
   for (const one of first) if (one.sql && one.level === 'error') await admin.query(one.sql);
   assert.deepEqual(bad(await diagnoseTarget(options, [])), []);
+  for (const [set, mend] of [
+    ['alter role writer set default_transaction_read_only = on', 'alter role writer set default_transaction_read_only = off;'],
+    ['alter role writer in database shut set default_transaction_read_only = on', 'alter role writer in database shut set default_transaction_read_only = off;'],
+  ] as const) {
+    await admin.query(set);
+    const found = (await diagnoseTarget(options, [])).find((one) => one.check === 'writable');
+    assert.equal(found?.sql, mend);
+    await admin.query(mend);
+    assert.deepEqual(bad(await diagnoseTarget(options, [])), []);
+  }
+  const byUrl = await diagnoseTarget({ ...options, settings: { ...options.settings, options: '-c default_transaction_read_only=on' } }, []);
+  assert.match(byUrl.find((one) => one.check === 'writable')?.detail ?? '', /the URL says so itself/);
   const busy = await Promise.all(Array.from({ length: 93 }, () => PgConnection.connect(parsePgUrl(cluster.url()))));
   assert.deepEqual(bad(await diagnoseTarget(options, [])), ['connections']);
   await Promise.all(busy.map((connection) => connection.close()));
+});
+
+test('a server that refuses the connection: what to do about it', async () => {
+  await admin.query('create database closed');
+  await admin.query('revoke connect on database closed from public');
+  const details = async (url: string): Promise<string> => (await diagnoseTarget(parsePgUrl(url), [])).map(({ message, detail }) => `${message}\n${detail}`).join();
+  assert.match(await details(cluster.url('nowhere')), /database "nowhere" does not exist\n[^]*check the name of the database/);
+  assert.match(await details(cluster.url('closed').replace('postgres@', 'writer@')), /permission denied[^]*grant connect on database "closed" to "writer"/);
+  assert.match(await details(cluster.url('closed').replace('postgres@', 'stranger@')), /role "stranger" does not exist\n[^]*check the user in the URL, and that pg_hba\.conf/);
+  await admin.query('grant connect on database "closed" to "writer"');
+  assert.doesNotMatch(await details(cluster.url('closed').replace('postgres@', 'writer@')), /cannot connect/);
 });

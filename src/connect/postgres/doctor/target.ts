@@ -10,6 +10,7 @@ import { checkClock, checkEncoding, examine, type Finding, type Findings, sizeTe
 
 const sql = `
 select json_build_object('role', current_user, 'database', current_database(), 'recovery', pg_is_in_recovery(), 'readOnly', current_setting('transaction_read_only') = 'on',
+  'readOnlyBy', (select source from pg_catalog.pg_settings where name = 'default_transaction_read_only'),
   'mayCreate', has_database_privilege(current_database(), 'CREATE'),
   'meta', (select json_build_object('usage', has_schema_privilege(n.oid, 'USAGE'), 'create', has_schema_privilege(n.oid, 'CREATE'),
     'tables', (select coalesce(json_agg(c.relname order by c.relname), '[]') from pg_catalog.pg_class c where c.relnamespace = n.oid and c.relkind = 'r'
@@ -20,7 +21,7 @@ select json_build_object('role', current_user, 'database', current_database(), '
     - coalesce(current_setting('reserved_connections', true), '0')::int)::text as facts`;
 
 interface Facts {
-  role: string; database: string; recovery: boolean; readOnly: boolean; mayCreate: boolean;
+  role: string; database: string; recovery: boolean; readOnly: boolean; readOnlyBy: string; mayCreate: boolean;
   meta: { usage: boolean; create: boolean; tables: string[] } | null; size: number; connections: number; connectionsMax: number;
 }
 
@@ -34,7 +35,7 @@ export function diagnoseTarget(options: ConnectOptions, wanted: readonly TargetT
     const facts = JSON.parse(row?.facts ?? '{}') as Facts;
     const [role, database] = [ident(facts.role), ident(facts.database)];
     const provider = await recogniseProvider(connection, findings, 'target');
-    checkWritable(findings, facts, database);
+    checkWritable(findings, facts, role, database);
     checkMeta(findings, facts, await schemaIsThere(connection), role, database);
     const plan = await planTarget(connection, wanted);
     if (connection.pooled) {
@@ -50,11 +51,20 @@ export function diagnoseTarget(options: ConnectOptions, wanted: readonly TargetT
   });
 }
 
-function checkWritable(findings: Findings, facts: Facts, database: string): void {
+function checkWritable(findings: Findings, facts: Facts, role: string, database: string): void {
   if (facts.recovery) findings.add('error', 'writable', 'the server is a standby and takes no writes', { detail: 'name the primary in the URL' });
-  else if (facts.readOnly) {
-    findings.add('error', 'writable', 'transactions are read-only here', { sql: `alter database ${database} set default_transaction_read_only = off;`, detail: 'unless it is set for the role or in the URL' });
-  } else findings.add('ok', 'writable', 'the database takes writes');
+  else if (facts.readOnly) findings.add('error', 'writable', 'transactions are read-only here', mayWriteAgain(facts.readOnlyBy, role, database));
+  else findings.add('ok', 'writable', 'the database takes writes');
+}
+
+/** Undoes default_transaction_read_only where it was set. */
+function mayWriteAgain(by: string, role: string, database: string): { sql?: string; detail?: string } {
+  const off = 'default_transaction_read_only = off';
+  if (by === 'database') return { sql: `alter database ${database} set ${off};` };
+  if (by === 'user') return { sql: `alter role ${role} set ${off};` };
+  if (by === 'database user') return { sql: `alter role ${role} in database ${database} set ${off};` };
+  if (by === 'client') return { detail: 'the URL says so itself: take default_transaction_read_only out of its options' };
+  return { sql: `alter system set ${off};\nselect pg_reload_conf();`, detail: `default_transaction_read_only is set for the whole server (${by}); a service may have done so because its disk is full` };
 }
 
 /** The schema in which Millrace keeps positions and dead letters. */
