@@ -66,7 +66,7 @@ test('a wrong password is tried again, and works once it is right', async () => 
     await scenario.fresh();
     scenario.configure(`millrace: 1\nsources:\n  shop:\n    postgres: ${guarded.url().replace('postgres@', 'locked:wrong@')}\n    tables: [public.*]\nreplicas:\n  warehouse:\n    from: shop\n    postgres: \${WAREHOUSE_URL}\n`);
     const running = await scenario.up();
-    await expectState(running, 'sources', 'retrying', /\[AUTH_FAILED\]/, /check the URL/);
+    await expectState(running, 'sources', 'retrying', /\[AUTH_FAILED\]/, /check user and password in the URL/);
     assert.ok(!JSON.stringify(running.status()).includes('wrong'));
     await admin.query(`alter role locked password 'wrong'`);
     await until(() => state(running, 'replicas').state === 'streaming');
