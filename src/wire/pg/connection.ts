@@ -43,8 +43,6 @@ export interface CopyBoth {
   /** Stops and resumes reading from the socket: backpressure. */
   pause(): void;
   resume(): void;
-  /** Reads all that is there, then nothing for `ms`; 0: whenever something comes. What arrives meanwhile waits in the socket's buffer. */
-  readEvery(ms: number): void;
   /** Resolves when the server ends the stream, rejects when it fails or the connection breaks. */
   readonly ended: Promise<void>;
 }
@@ -65,7 +63,7 @@ export class PgConnection {
   #flushing = false;
   /** A statement was sent that no Sync follows yet. */
   #unsynced = false;
-  #readEveryMs = 0;
+  #restMs: (() => number) | undefined;
   #paused = false;
   #resting: NodeJS.Timeout | undefined;
   #broken: MillraceError | undefined;
@@ -80,7 +78,7 @@ export class PgConnection {
       this.bytesIn += size;
       try {
         reader.feed(bytes, size);
-        if (this.#readEveryMs > 0 && size < bytes.length) this.#rest();
+        if (this.#restMs && size < bytes.length) this.#rest(this.#restMs());
       } catch (error) {
         this.#break(error instanceof MillraceError ? error : new MillraceError('PROTOCOL_VIOLATION', String(error), { where: this.where, cause: error }));
       }
@@ -306,10 +304,11 @@ export class PgConnection {
   }
 
   /**
-   * Starts a replication stream; `onData` gets each CopyData body, in `bytes` from `from` to `to`, which hold during the call only. Resolves
+   * Starts a replication stream; `onData` gets each CopyData body, in `bytes` from `from` to `to`, which hold during the call only. `restMs` is
+   * asked when all that was there has been read: for how long nothing is read now. What arrives meanwhile waits in the socket's buffer. Resolves
    * once the server has switched to COPY BOTH.
    */
-  copyBoth(sql: string, onData: (bytes: Buffer, from: number, to: number) => void): Promise<CopyBoth> {
+  copyBoth(sql: string, onData: (bytes: Buffer, from: number, to: number) => void, restMs: () => number = () => 0): Promise<CopyBoth> {
     return new Promise((resolve, reject) => {
       let started = false;
       let finish: () => void;
@@ -320,11 +319,11 @@ export class PgConnection {
       statement.copyData = onData;
       statement.onCopyBoth = () => {
         started = true;
+        this.#restMs = restMs;
         resolve({
           write: (bytes) => this.#frame('d', (out) => out.bytes(bytes)),
           pause: () => this.#pause(),
           resume: () => this.#resume(),
-          readEvery: (ms) => void (this.#readEveryMs = ms),
           ended,
         });
       };
@@ -383,11 +382,12 @@ export class PgConnection {
     if (!this.#resting) this.#socket.resume();
   }
 
-  #rest(): void {
+  #rest(ms: number): void {
+    if (ms === 0) return;
     this.#resting ??= setTimeout(() => {
       this.#resting = undefined;
       if (!this.#paused) this.#socket.resume();
-    }, this.#readEveryMs);
+    }, ms);
     this.#socket.pause();
   }
 

@@ -5,6 +5,7 @@ import { asLsn, formatLsn, type Lsn, type Position, quoteIdent, quoteLiteral, Ru
 import type { RunSink } from '../../../flow/index.ts';
 import { type CopyBoth, longLived, type PgConnection } from '../../../wire/index.ts';
 import { type Committed, InProgress, type SpillOptions } from './in-progress.ts';
+import { Pace } from './pace.ts';
 
 const XLOG_DATA = 'w'.charCodeAt(0);
 const KEEPALIVE = 'k'.charCodeAt(0);
@@ -18,12 +19,6 @@ const runBytesMax = 1 << 20;
 /** Runs follow each other no faster than this, so that small transactions share the costs of a run. */
 const runEveryMs = 1;
 const lingerMsMax = 20;
-/**
- * Behind by more than this, the socket is read in steps: a server that catches up sends every change by itself, and to wake up for each costs
- * both sides more than the change. What arrives in a step waits in the socket's buffer.
- */
-const lateMs = 20;
-const lateReadEveryMs = 2;
 /** How often the position moves on without transactions, and how soon after some the server is asked for it. */
 const idleEveryMs = 20;
 const askAfterMs = 50;
@@ -59,7 +54,7 @@ export async function followStream(connection: PgConnection, options: StreamOpti
     if (signal.aborted) return;
     await stream.begin();
     await connection.set({ ...longLived(connection.major), wal_sender_timeout: '60s' });
-    const copy = await Promise.race([connection.copyBoth(sql, (bytes, from, to) => stream.receive(bytes, from, to)), stream.failed]);
+    const copy = await Promise.race([connection.copyBoth(sql, (bytes, from, to) => stream.receive(bytes, from, to), () => stream.pace.restMs()), stream.failed]);
     stream.start(copy);
     await Promise.race([copy.ended, stream.failed]);
   } catch (error) {
@@ -78,6 +73,7 @@ class Stream {
   readonly #runs: RunBuilder;
   readonly #decoder: PgoutputDecoder;
   readonly #inProgress: InProgress;
+  readonly pace = new Pace();
   /** Bytes of the transaction that is replayed. */
   #replayedBytes = 0;
   /** How many times tables were announced, in the order in which the server did. */
@@ -170,6 +166,7 @@ class Stream {
   #handle(bytes: Buffer, from: number, to: number): void {
     const kind = bytes[from];
     if (kind === XLOG_DATA) {
+      this.pace.sent(bytes.readUInt32BE(from + 21));
       if (this.#inProgress.takes(bytes[from + 25])) {
         const taken = this.#inProgress.take(bytes, from + 25, to);
         if (taken instanceof Promise) this.#block(taken);
@@ -236,7 +233,7 @@ class Stream {
     else if (!this.#flush) {
       // Both times are the server's, so that its clock need not be right.
       const ageMs = Number(readI64(bytes, sent + 17) + epoch2000Us - this.#runs.committedUs) / 1000;
-      this.#copy?.readEvery(ageMs > lateMs ? lateReadEveryMs : 0);
+      this.pace.age(ageMs);
       this.#emitSoon(lingerMs(ageMs));
     }
   }
