@@ -63,6 +63,7 @@ export const isTransient = (error: PgError): boolean => transient.test(error.cod
 
 /** What somebody may do meanwhile, where waiting alone may not be enough and the server gives no hint. */
 function whileWaiting(code: string): string | undefined {
+  if (code === '25006') return 'let it take writes: a primary, and default_transaction_read_only = off; Millrace tries again meanwhile';
   if (code === '53100') return "free space on the server's disk; Millrace tries again meanwhile";
   if (code === '53300') return 'let the server, the database or the role have more connections; Millrace tries again meanwhile';
   if (code.startsWith('53')) return 'the server runs against a limit of its own; see its log. Millrace tries again meanwhile';

@@ -20,13 +20,14 @@ select json_build_object('role', current_user, 'database', current_database(), '
   'walLevel', current_setting('wal_level'), 'slotsMax', current_setting('max_replication_slots')::int, 'sendersMax', current_setting('max_wal_senders')::int,
   'slots', (select count(*) from pg_catalog.pg_replication_slots), 'senders', (select count(*) from pg_catalog.pg_stat_replication),
   'ourSlot', exists (select from pg_catalog.pg_replication_slots where slot_name = $1),
+  'idleMax', (select nullif(pg_catalog.current_setting('idle_replication_slot_timeout', true), '0')),
   'keepMb', (select setting::int8 from pg_catalog.pg_settings where name = 'max_slot_wal_keep_size'),
   'rdsMember', exists (select from pg_catalog.pg_roles g where g.rolname = 'rds_replication' and pg_has_role(current_user, g.oid, 'USAGE')))::text as facts
 from pg_catalog.pg_roles r where r.rolname = current_user`;
 
 interface Facts {
   role: string; database: string; superuser: boolean; replication: boolean; mayCreate: boolean; recovery: boolean; feedback: boolean; followsSlot: boolean; walLevel: string;
-  slotsMax: number; sendersMax: number; slots: number; senders: number; ourSlot: boolean; keepMb: number; rdsMember: boolean;
+  slotsMax: number; sendersMax: number; slots: number; senders: number; ourSlot: boolean; keepMb: number; idleMax: string | null; rdsMember: boolean;
 }
 
 export async function checkSourceServer(connection: PgConnection, findings: Findings, slot: string): Promise<SourceServer> {
@@ -104,6 +105,10 @@ function checkLimits(findings: Findings, facts: Facts, provider: Provider | unde
   if (facts.keepMb < 0) findings.add('warning', 'wal limit', 'max_slot_wal_keep_size is unlimited, so a consumer that stops for long can fill the disk of the source', mend);
   else if (facts.keepMb < 1024) findings.add('warning', 'wal limit', `max_slot_wal_keep_size is only ${facts.keepMb} MB, so a short stop can lose the slot`, mend);
   else findings.add('ok', 'wal limit', `slots may keep ${sizeMb(facts.keepMb)} of WAL`);
+  if (facts.idleMax !== null) {
+    findings.add('warning', 'idle limit', `idle_replication_slot_timeout is ${facts.idleMax}: a slot that nothing is connected to for that long is lost`,
+      { ...settingMend(provider, 'idle_replication_slot_timeout', 0, false), detail: 'or never let Millrace stand still for so long; max_slot_wal_keep_size protects the disk as well' });
+  }
 }
 
 const sizeMb = (mb: number): string => `${Math.round(mb / 102.4) / 10} GB`;

@@ -15,6 +15,7 @@ interface SlotRow extends Record<string, string | null> {
   kept: string | null;
   /** Null before 17. */
   failover: string | null;
+  invalidation: string | null;
 }
 
 const keepsMuch = 1 << 30;
@@ -23,7 +24,8 @@ const keepsMuch = 1 << 30;
 export async function checkSlots(connection: PgConnection, findings: Findings, slot: string): Promise<boolean> {
   const rows = await connection.rows<SlotRow>(
     `select slot_name::text as name, plugin::text, (database is not distinct from pg_catalog.current_database())::text as here, active::text, active_pid::text as pid,
-       wal_status::text as status, pg_catalog.pg_wal_lsn_diff(${walEndSql()}, restart_lsn)::text as kept, pg_catalog.to_jsonb(s) ->> 'failover' as failover
+       wal_status::text as status, pg_catalog.pg_wal_lsn_diff(${walEndSql()}, restart_lsn)::text as kept, pg_catalog.to_jsonb(s) ->> 'failover' as failover,
+       pg_catalog.to_jsonb(s) ->> 'invalidation_reason' as invalidation
      from pg_catalog.pg_replication_slots s order by slot_name`,
   );
   const drop = (name: string): string => `select pg_drop_replication_slot(${quoteLiteral(name)});`;
@@ -33,7 +35,7 @@ export async function checkSlots(connection: PgConnection, findings: Findings, s
     findings.add('error', 'slot', `slot ${slot} belongs to something else (${ours.here === 'true' ? `plugin ${ours.plugin ?? 'none'}` : 'another database'})`,
       { detail: 'give this project its own: sources.NAME.slot' });
   } else if (ours.status === 'lost') {
-    findings.add('error', 'slot', `slot ${slot} is lost: the server removed WAL that it still needed`, { sql: drop(slot), detail: 'then `millrace resync` reads the tables again' });
+    findings.add('error', 'slot', `slot ${slot} is lost: the server does not keep what it needs any more${ours.invalidation === null ? '' : ` (${ours.invalidation})`}`, { sql: drop(slot), detail: 'then `millrace resync` reads the tables again' });
   } else if (ours.status === 'unreserved') {
     findings.add('warning', 'slot', `slot ${slot} is about to be lost: it keeps ${sizeText(Number(ours.kept))}, more than max_slot_wal_keep_size`, { detail: 'start `millrace up` now, or raise max_slot_wal_keep_size' });
   } else {

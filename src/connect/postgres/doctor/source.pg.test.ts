@@ -82,6 +82,24 @@ test('a role without any privilege: each GRANT mends', async () => {
   await shop.close();
 });
 
+test('a slot that is lost for being idle, and the setting that does it', async () => {
+  const shop = await database(`create table orders (id int primary key)`);
+  await shop.query("select pg_create_logical_replication_slot('millrace_shop', 'pgoutput')");
+  await runAll(shop, "alter system set idle_replication_slot_timeout = '1s'; select pg_reload_conf()");
+  for (let lost = false; !lost; ) {
+    await shop.query('checkpoint');
+    lost = (await shop.rows("select 1 as x from pg_replication_slots where wal_status = 'lost'")).length === 1;
+  }
+  const findings = await diagnoseSource(shop.options, ask(['public.*']));
+  assert.deepEqual(bad(findings), [
+    ['idle limit', 'idle_replication_slot_timeout is 1s: a slot that nothing is connected to for that long is lost'],
+    ['slot', 'slot millrace_shop is lost: the server does not keep what it needs any more (idle_timeout)'],
+  ]);
+  await mend(shop, findings);
+  assert.deepEqual(bad(await diagnoseSource(shop.options, ask(['public.*']))), []);
+  await shop.close();
+});
+
 test('a grant on the published columns is enough', async () => {
   const shop = await database('create table people (id int primary key, name text, ssn text); grant select (id, name) on people to capture');
   const options = { ...shop.options, user: 'capture' };

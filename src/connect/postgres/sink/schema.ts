@@ -1,6 +1,6 @@
 // The tables that Millrace keeps in a target: positions, states of tables, dead letters. Everything lives in the schema `millrace`.
 import { MillraceError } from '../../../base/index.ts';
-import type { PgConnection } from '../../../wire/index.ts';
+import { describePgError, type PgConnection, PgError } from '../../../wire/index.ts';
 import { lockTargetSql } from '../target/lock.ts';
 import { ensureWaitFor, waitForSql } from './wait-for.ts';
 
@@ -63,4 +63,14 @@ export async function schemaIsThere(connection: PgConnection): Promise<boolean> 
      where n.nspname = 'millrace' and c.relname in ('meta', 'positions', 'tables', 'chunks', 'dead_letters')`,
   );
   return row?.n === '6';
+}
+
+/** A server's error as a MillraceError; where it says that the schema itself is gone, with what follows from that. */
+export function describeTargetError(error: unknown, where: string): unknown {
+  const isGone = error instanceof PgError && ['42P01', '3F000'].includes(error.code) && /["\s]millrace["\s.]/.test(error.message);
+  if (!isGone) return describePgError(error, where);
+  return new MillraceError('SERVER_ERROR', 'somebody has removed the schema "millrace" or a table of it, and with it how far the replica is', {
+    where, detail: error.message, cause: error,
+    hint: 'restore it from a backup and start `millrace up` again; without one, empty the tables that this replica writes first: all of them are read again then',
+  });
 }

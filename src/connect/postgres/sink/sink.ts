@@ -2,7 +2,7 @@
 import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
 import { databaseId, type Origin, parseLsn, type Position, type SourceIdentity, type TableName } from '../../../data/index.ts';
 import type { ChunkedLoad, Committed, ConsumerPosition, Load, LoadedChunk, LoadedTable, Piece, TableStep, TableStop, TransactionalSink } from '../../../flow/index.ts';
-import { type ConnectOptions, describePgError, displayTarget, PgError } from '../../../wire/index.ts';
+import { type ConnectOptions, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { recordProjectId } from './bookkeeping.ts';
 import { emptyAsSource } from './empty.ts';
@@ -19,7 +19,7 @@ import { arbiter, type OrderedRow, sendOrdered } from './ordered.ts';
 import { followedDatabase, noteOrigin } from './origins.ts';
 import { loadRanks } from './references.ts';
 import { refusedOf } from './refused.ts';
-import { ensureSchema } from './schema.ts';
+import { describeTargetError, ensureSchema } from './schema.ts';
 import { Layouts, type Segment, segmentsOf } from './segments.ts';
 import { type Failure, Session } from './session.ts';
 import { keepStop } from './table-shapes.ts';
@@ -88,7 +88,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       return positions;
     } catch (error) {
       await this.close();
-      throw describePgError(error, this.#where);
+      throw describeTargetError(error, this.#where);
     }
   }
 
@@ -174,7 +174,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       this.#layouts.clear();
       if (session.connection.closed) return await this.#afterBreak(error);
       await session.rollback().then(() => this.#letters.load(session, this.#options.consumer)).catch(() => undefined);
-      throw describePgError(error, this.#where);
+      throw describeTargetError(error, this.#where);
     }
   }
 
@@ -230,7 +230,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     await join(session, this.#fence, part, position, applied, this.#options.identityOf(part)).catch(async (error: unknown) => {
       // Whether it went through is seen by who opens the sink again and reads the positions.
       session.connection.destroy();
-      throw describePgError(error, this.#where);
+      throw describeTargetError(error, this.#where);
     });
   }
 
@@ -249,7 +249,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       this.#besideSessions.add(session);
       return await work({ session, fence: this.#fence, onBadRow: this.#options.onBadRow, user: this.#options.connect.user, originOf: (part) => this.#originOf(part) });
     } catch (error) {
-      throw describePgError(error, this.#where);
+      throw describeTargetError(error, this.#where);
     } finally {
       if (session) this.#besideSessions.delete(session);
       await session?.connection.close();
@@ -268,7 +268,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       return session;
     } catch (error) {
       this.#session?.connection.destroy();
-      throw describePgError(error, this.#where);
+      throw describeTargetError(error, this.#where);
     }
   }
 

@@ -11,13 +11,16 @@ export interface SlotState {
   readonly confirmed: Lsn | null;
   readonly activePid: number | null;
   readonly walStatus: string | null;
+  /** Why the server has invalidated it, in its own word; servers before 17 do not say. */
+  readonly invalidation: string | null;
   readonly plugin: string;
 }
 
 export async function readSlot(control: PgConnection, name: string): Promise<SlotState | undefined> {
-  const [row] = await control.rows<{ confirmed: string | null; pid: string | null; status: string | null; plugin: string | null; here: string }>(
-    `select confirmed_flush_lsn::text as confirmed, active_pid::text as pid, wal_status as status, plugin, (database = current_database())::text as here
-     from pg_catalog.pg_replication_slots where slot_name = $1`,
+  const [row] = await control.rows<{ confirmed: string | null; pid: string | null; status: string | null; plugin: string | null; here: string; invalidation: string | null }>(
+    `select confirmed_flush_lsn::text as confirmed, active_pid::text as pid, wal_status as status, plugin, (database = current_database())::text as here,
+       pg_catalog.to_jsonb(s) ->> 'invalidation_reason' as invalidation
+     from pg_catalog.pg_replication_slots s where slot_name = $1`,
     [name],
   );
   if (!row) return undefined;
@@ -32,9 +35,14 @@ export async function readSlot(control: PgConnection, name: string): Promise<Slo
     confirmed: row.confirmed === null ? null : parseLsn(row.confirmed),
     activePid: row.pid === null ? null : Number(row.pid),
     walStatus: row.status,
+    invalidation: row.invalidation,
     plugin: row.plugin,
   };
 }
+
+/** What is said of a slot that the server has invalidated. */
+export const invalidated = (name: string, reason?: string | null): string =>
+  `replication slot "${name}" was invalidated${reason ? ` (${reason})` : ''}: the server does not keep what it needs any more`;
 
 /**
  * Makes the slot. The server first waits for every open writing transaction, with the slot already visible; `onWait` hears whom it waits for.
@@ -103,7 +111,7 @@ export function describeSlotError(error: unknown, where: string, name: string): 
   }
   if (error.code === '55000' && /wal_level/.test(error.message)) return new MillraceError('WAL_LEVEL', 'wal_level is not logical', parts);
   if (error.code === '55000' && /(invalidated|no longer|can no longer)/.test(`${error.message} ${error.detail ?? ''}`)) {
-    return new MillraceError('SLOT_LOST', `replication slot "${name}" was invalidated: WAL that it needs is gone`, parts);
+    return new MillraceError('SLOT_LOST', invalidated(name), parts);
   }
   if (error.code === '55000' && /synchronized/.test(`${error.message} ${error.detail ?? ''}`)) {
     return new MillraceError('SLOT_IN_USE', `the server is a standby, and "${name}" there follows the primary's slot until it is promoted`, { ...parts, hint: 'name the primary in the URL; Millrace goes on by itself when the standby is promoted' });

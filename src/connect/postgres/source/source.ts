@@ -15,7 +15,7 @@ import type { SpillOptions } from './in-progress.ts';
 import { identifySystem } from './adoption.ts';
 import { followMembers, hasIdentity, identityMissing, readCatalogMark } from './members.ts';
 import { asOwner, type ProjectIds, readMarks, type Since, type SourceNames } from './owner.ts';
-import { createSlot, describeSlotError, dropSlot, ensurePublication, readSlot } from './slot.ts';
+import { createSlot, describeSlotError, dropSlot, ensurePublication, invalidated, readSlot } from './slot.ts';
 import { PostgresSnapshot } from './snapshot.ts';
 import { followStream } from './stream.ts';
 
@@ -361,7 +361,7 @@ export class PostgresSource implements Source {
           const { point } = await createSlot(replication, control, name, 'permanent', (reason) => onWait?.(reason));
           return { identity, branches, oldest: point, fresh: true };
         }
-        if (slot.walStatus === 'lost') throw new MillraceError('SLOT_LOST', `replication slot "${name}" was invalidated: WAL that it needs is gone`, { where: this.where });
+        if (slot.walStatus === 'lost') throw new MillraceError('SLOT_LOST', invalidated(name, slot.invalidation), { where: this.where });
         if (slot.confirmed !== null) return { identity, branches, oldest: slot.confirmed, fresh: false };
         // Someone's creation of the slot was broken off. While its server process waits it stays active; afterwards it is of no use.
         if (slot.activePid === null) await dropSlot(control, name);
