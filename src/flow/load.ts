@@ -30,6 +30,8 @@ export interface TableShape {
   readonly key: readonly string[];
   /** Columns that the target has still, although the source's are gone. */
   readonly left?: readonly string[];
+  /** Those of them that were made of a column of the source: its number, and the name that they had last. */
+  readonly gone?: readonly { readonly number: number; readonly name: string }[];
   /** Columns of the source that rules drop or mask. */
   readonly withheld?: readonly { readonly number: number; readonly name: string }[];
 }
@@ -74,11 +76,12 @@ export interface Load {
 }
 
 /** The shape of a table that is there now, as it is stored. */
-export function shapeOf({ columns, key, left, withheld }: TargetTable): TableShape {
+export function shapeOf({ columns, key, left, gone, withheld }: TargetTable): TableShape {
   return {
     columns: columns.map(({ name, typeText, notNull, number }) => ({ name, typeText, notNull, ...(number === undefined ? {} : { number }) })),
     key: key.map((i) => columns[i]?.name ?? ''),
     ...(left && left.length > 0 ? { left } : {}),
+    ...(gone && gone.length > 0 ? { gone } : {}),
     ...(withheld && withheld.length > 0 ? { withheld } : {}),
   };
 }

@@ -21,6 +21,8 @@ export interface TargetTable extends TableName {
   readonly reused?: readonly string[];
   /** Columns that stay at the target although the source's are gone, to be remembered with the shape. */
   readonly left?: readonly string[];
+  /** Those of them that were made of a column of the source, by its number, under their last names. */
+  readonly gone?: readonly { readonly number: number; readonly name: string }[];
   /** Columns of the source that rules drop or mask, to be remembered with the shape. */
   readonly withheld?: readonly { readonly number: number; readonly name: string }[];
   /** Others write it too: rows that are newer than a change are left as they are, by the columns that `guardColumns` names. */

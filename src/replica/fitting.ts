@@ -87,8 +87,10 @@ export class Fitting {
     const last = new Map<number, Relation>();
     const met: Relation[] = [];
     for (const run of runs) {
+      // A transaction that goes on in the next run does not end where the one before it did.
+      const isBefore = ((run.open ? run.transactions.at(-1)?.commit : undefined) ?? run.position) <= this.#shapesFrom;
       for (const relation of [...run.batches.map((batch) => batch.relation), ...(run.truncate?.relations ?? [])]) {
-        const isOld = seen.has(shapeKey(relation)) || (run.position <= this.#shapesFrom && routes.covers(relation));
+        const isOld = seen.has(shapeKey(relation)) || (isBefore && routes.covers(relation));
         if (isOld && !routes.isKnown(relation)) routes.isPast(relation);
         else {
           met.push(relation);

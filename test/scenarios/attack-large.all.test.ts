@@ -92,6 +92,22 @@ test('in pieces: a refused row costs one letter, unique values are swapped acros
   await scenario.stop();
 });
 
+test('in pieces: a column gets another name and goes in the middle, and earlier rows find it at the target', async () => {
+  await scenario.fresh(configuration('16MB'));
+  await scenario.db.query(`create table t (id int primary key, a text, v text); insert into t values (0, 'a', 'v')`);
+  const running = await scenario.up();
+  await running.caughtUp();
+  const some = (from: number, values: string): string => `insert into t select i, ${values} from generate_series(${from}, ${from + 1999}) i`;
+  await scenario.db.query(`begin; ${some(1, `'first', repeat('v', 500)`)}; update t set a = 'again' where id = 0; alter table t rename a to b; ${some(3001, `'second', repeat('w', 500)`)}; alter table t drop b; ${some(6001, `repeat('x', 500)`)}; commit`);
+  await running.caughtUp();
+  const { source, target } = await scenario.both('t', 't', 'id, v');
+  assert.deepEqual(target, source);
+  assert.deepEqual(await scenario.copy.rows('select b, count(*)::text as n, min(id)::text as least from t group by b order by 3'),
+    [{ b: 'again', n: '1', least: '0' }, { b: 'first', n: '2000', least: '1' }, { b: 'second', n: '2000', least: '3001' }, { b: null, n: '2000', least: '6001' }]);
+  assert.deepEqual(running.status().replicas['warehouse']?.tables['public.t']?.events?.map(({ what }) => what), ['column a of public.t is called b now: alter table public.t rename column a to b']);
+  await scenario.stop();
+});
+
 test('verify beside large and small transactions finds them equal, again and again', async () => {
   await scenario.fresh(configuration('64MB'));
   await scenario.db.query(tables);

@@ -174,14 +174,14 @@ export class StreamRelations {
     const live = await connection.rows<{ name: string; not_null: string; pk: string; missing: string | null; filled: string; number: string }>(
       `select a.attname as name, a.attnum::text as number, a.attnotnull::text as not_null, ${missingSql} as missing, ${filledSql}::text as filled, coalesce((select array_position(x.indkey::int2[], a.attnum) from pg_catalog.pg_index x
          where x.indrelid = a.attrelid and x.indisprimary), -1)::text as pk
-       from pg_catalog.pg_attribute a where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped`,
+       from pg_catalog.pg_attribute a where a.attrelid = $1::oid and a.attnum > 0`,
       [String(message.oid)],
     );
     const known = this.#byOid.get(message.oid);
     const numbers = numbersOf(message, live, known);
     const columns = message.columns.map((column, i): Column => {
       const now = live.find((row) => row.name === column.name);
-      const number = numbers?.[i];
+      const number = numbers[i];
       return {
         name: column.name,
         type: this.#types.get(column.typeOid) as Column['type'],
@@ -213,9 +213,11 @@ export class StreamRelations {
 
 /**
  * The numbers of a message's columns, which it does not tell: as the catalog has them now, or, where it has moved on since, as they were known.
- * A message lists columns in the order of their numbers; what contradicts that is not known.
+ * A message lists columns in the order of their numbers, and the catalog keeps the numbers of columns that are gone: where as many are left
+ * between two that are known as the message has columns there, it is those. What contradicts the order is not known.
+ * @param live All numbers that were ever given; columns that are gone have names that no column has.
  */
-function numbersOf(message: RelationMessage, live: readonly { name: string; number: string }[], known: Relation | undefined): number[] | undefined {
+function numbersOf(message: RelationMessage, live: readonly { name: string; number: string }[], known: Relation | undefined): (number | undefined)[] {
   const before = (name: string): number | undefined => known?.columns.find((column) => column.name === name)?.number;
   const now = (name: string): number | undefined => {
     const row = live.find((one) => one.name === name);
@@ -223,9 +225,20 @@ function numbersOf(message: RelationMessage, live: readonly { name: string; numb
   };
   for (const find of [(name: string) => now(name) ?? before(name), before]) {
     const numbers = message.columns.map((column) => find(column.name));
-    if (numbers.every((number, i) => number !== undefined && number > (numbers[i - 1] ?? 0))) return numbers as number[];
+    const found = numbers.filter((number) => number !== undefined);
+    if (found.some((number, i) => i > 0 && number <= (found[i - 1] as number))) continue;
+    const free = live.filter((row) => !found.includes(Number(row.number)) && !message.columns.some((column) => column.name === row.name)).map((row) => Number(row.number)).sort((a, b) => a - b);
+    for (let from = 0; from < numbers.length; from++) {
+      if (numbers[from] !== undefined) continue;
+      let to = from;
+      while (to < numbers.length && numbers[to] === undefined) to += 1;
+      const between = free.filter((number) => number > (numbers[from - 1] ?? 0) && number < (numbers[to] ?? Infinity));
+      if (between.length === to - from) numbers.splice(from, to - from, ...between);
+      from = to;
+    }
+    return numbers;
   }
-  return undefined;
+  return message.columns.map(() => undefined);
 }
 
 /** `readTables` without the planning details. */

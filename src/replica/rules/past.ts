@@ -14,12 +14,13 @@ export function planPast(plan: Plan, now: { readonly relation: Relation; readonl
   const columns = plan.columns.flatMap((one, i) => {
     const { column } = one;
     const today = column.number === undefined ? undefined : now.target.columns.find((other) => other.number === column.number);
-    // A column that is gone is there still, unless another one has got its name or it came and went unseen. The number of one that is gone may be unknown.
-    const named = now.target.columns.find((other) => other.name === column.name);
-    const lost = !today && (named ? column.number !== undefined && named.number !== column.number : !had.has(column.name));
+    // A column that is gone is there still, under its last name, unless another one has got that or it came and went unseen. The number of one that is gone may be unknown.
+    const name = today?.name ?? now.target.gone?.find((other) => other.number === column.number)?.name ?? column.name;
+    const named = now.target.columns.find((other) => other.name === name);
+    const lost = !today && (named ? column.number !== undefined && named.number !== undefined && named.number !== column.number : !had.has(name));
     if (lost) return [];
     kept.push(i);
-    return [today ? { ...one, column: { ...column, name: today.name } } : one];
+    return [{ ...one, column: { ...column, name } }];
   });
   const key = plan.key.map((i) => kept.indexOf(i)).filter((i) => i >= 0);
   if (columns.length === 0 || key.length < plan.key.length) return undefined;

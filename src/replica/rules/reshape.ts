@@ -8,7 +8,7 @@ import { Problems, type RuleProblem } from './problem.ts';
 export interface Reshaped {
   readonly plan: Plan;
   /** What the target table gets besides columns and key. */
-  readonly history: Pick<TargetTable, 'keyWas' | 'reused' | 'frozen' | 'left' | 'withheld'>;
+  readonly history: Pick<TargetTable, 'keyWas' | 'reused' | 'frozen' | 'left' | 'gone' | 'withheld'>;
   readonly problems: readonly RuleProblem[];
   /** What the policy leaves out. */
   readonly notes: readonly string[];
@@ -20,7 +20,7 @@ export function reshape(plan: Plan, shape: TableShape | undefined, policy: Schem
   if (!shape) return { plan, history: { withheld }, problems: [], notes: [] };
   const problems = new Problems(tableAddress(plan.relation), plan.rule?.place);
   refuseEscape(plan, shape, problems);
-  if (policy === 'freeze') return { ...freeze(plan, shape, problems), history: { frozen: true, withheld, keyWas: shape.key }, problems: problems.list };
+  if (policy === 'freeze') return { ...freeze(plan, shape, problems), history: { frozen: true, withheld, gone: goneFrom(plan, shape), keyWas: shape.key }, problems: problems.list };
   const columns = plan.columns.map((one) => ({ ...one, column: withPast(one.column, shape) }));
   const reused = plan.columns.flatMap(({ column }) => (takesNameOf(column, shape) ? [column.name] : []));
   if (policy === 'fail') {
@@ -28,13 +28,21 @@ export function reshape(plan: Plan, shape: TableShape | undefined, policy: Schem
     if (what.length > 0) problems.add('SCHEMA_CHANGED', `its shape has changed: ${what.join(', ')}`, 'read the table again in its new shape with `millrace resync`');
   }
   const left = leftBehind(columns.map((one) => one.column), shape);
-  return { plan: { ...plan, columns }, history: { withheld, keyWas: shape.key, reused, left }, problems: problems.list, notes: [] };
+  return { plan: { ...plan, columns }, history: { withheld, keyWas: shape.key, reused, left, gone: goneFrom(plan, shape) }, problems: problems.list, notes: [] };
 }
 
 /** Columns of the target that none of the source's is written to any more. */
 function leftBehind(columns: readonly TargetColumn[], shape: TableShape): string[] {
   const names = [...(shape.left ?? []), ...shape.columns.map((past) => past.name)];
   return [...new Set(names)].filter((name) => !columns.some((column) => column.name === name || column.was?.name === name)).toSorted();
+}
+
+/** Columns of the source that are no more, and the names that they had last at the target. */
+function goneFrom(plan: Plan, shape: TableShape): { number: number; name: string }[] {
+  const last = new Map((shape.gone ?? []).map(({ number, name }) => [number, name]));
+  for (const { number, name } of shape.columns) if (number !== undefined) last.set(number, name);
+  for (const { number } of plan.relation.columns) if (number !== undefined) last.delete(number);
+  return [...last].map(([number, name]) => ({ number, name })).toSorted((a, b) => a.number - b.number);
 }
 
 const pastOf = (column: TargetColumn, shape: TableShape): TableShape['columns'][number] | undefined =>

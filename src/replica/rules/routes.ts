@@ -54,7 +54,7 @@ export class Routes {
     // What was replicated once is no slip of the pen, but a table that is gone.
     this.#unmatched = unmatched(spec, source, [...relations, ...[...(options.shapes ?? new Map<string, never>()).keys()].map(nameOf)]);
     this.#shapes = new Map([...(options.shapes ?? [])].map(([table, shapes]) => [table, new Map(shapes)]));
-    for (const shapes of this.#shapes.values()) for (const [target, shape] of shapes) this.#has(target, shape.columns.map((column) => column.name));
+    for (const shapes of this.#shapes.values()) for (const [target, shape] of shapes) this.#has(target, [...shape.columns, ...(shape.gone ?? [])].map((column) => column.name));
     this.#compile(true);
   }
 
@@ -121,10 +121,12 @@ export class Routes {
     return known !== undefined && known.version !== relation.version && this.for(relation).length > 0 && !this.#past.has(versionOf(relation));
   }
 
-  /** Whether the shape known last has every column of this one, under whatever name. */
+  /** Whether the shape known last has every column of this one, under whatever name, or the targets have it still. */
   covers(relation: Relation): boolean {
     const known = this.#relations.get(relation.oid);
-    return known !== undefined && relation.columns.every(({ number }) => number !== undefined && known.columns.some((column) => column.number === number));
+    const routes = this.for(relation);
+    const isGone = (number: number): boolean => routes.length > 0 && routes.every(({ target }) => target.gone?.some((one) => one.number === number));
+    return known !== undefined && relation.columns.every(({ number }) => number !== undefined && (known.columns.some((column) => column.number === number) || isGone(number)));
   }
 
   /** Rows in this shape are older than the shape known last. */
