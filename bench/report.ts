@@ -41,6 +41,12 @@ export function atMost(figure: string, value: number, unit: string, limit: numbe
   return { figure, value, unit, baseline: `at most ${limit} ${unit}`, ratio: limit / value, reach: 1, holds: value <= limit };
 }
 
+/** A figure of which less is better, that must not be more than so many times the baseline. */
+export function atMostOf(figure: string, value: number, unit: string, baseline: string, baselineValue: number, most: number): Omit<Figure, 'case'> {
+  const ratio = baselineValue / value;
+  return { figure, value, unit, baseline, ratio, reach: Number((1 / most).toFixed(3)), holds: value <= most * baselineValue };
+}
+
 /** The middle one of some measurements. */
 export const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
