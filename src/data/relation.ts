@@ -50,7 +50,9 @@ export interface Relation extends TableName {
   readonly key: readonly number[];
   /** Declared to be only inserted into: it needs no key, and an update or delete of it is an error. */
   readonly appendOnly?: true;
-  /** A hash of everything above: equal versions are equal shapes. */
+  /** Numbers of columns that the source does not send, as far as they are known. */
+  readonly unsent?: readonly number[];
+  /** A hash of all but that: equal versions are equal shapes. */
   readonly version: string;
 }
 

@@ -32,6 +32,8 @@ export interface TableShape {
   readonly left?: readonly string[];
   /** Those of them that were made of a column of the source: its number, and the name that they had last. */
   readonly gone?: readonly { readonly number: number; readonly name: string }[];
+  /** Numbers of columns of the source that were not sent. */
+  readonly unsent?: readonly number[];
   /** Columns of the source that rules drop or mask. */
   readonly withheld?: readonly { readonly number: number; readonly name: string }[];
 }
@@ -76,12 +78,13 @@ export interface Load {
 }
 
 /** The shape of a table that is there now, as it is stored. */
-export function shapeOf({ columns, key, left, gone, withheld }: TargetTable): TableShape {
+export function shapeOf({ columns, key, left, gone, unsent, withheld }: TargetTable): TableShape {
   return {
     columns: columns.map(({ name, typeText, notNull, number }) => ({ name, typeText, notNull, ...(number === undefined ? {} : { number }) })),
     key: key.map((i) => columns[i]?.name ?? ''),
     ...(left && left.length > 0 ? { left } : {}),
     ...(gone && gone.length > 0 ? { gone } : {}),
+    ...(unsent && unsent.length > 0 ? { unsent } : {}),
     ...(withheld && withheld.length > 0 ? { withheld } : {}),
   };
 }

@@ -23,6 +23,8 @@ export interface TargetTable extends TableName {
   readonly left?: readonly string[];
   /** Those of them that were made of a column of the source, by its number, under their last names. */
   readonly gone?: readonly { readonly number: number; readonly name: string }[];
+  /** Numbers of columns of the source that are not sent, to be remembered with the shape. */
+  readonly unsent?: readonly number[];
   /** Columns of the source that rules drop or mask, to be remembered with the shape. */
   readonly withheld?: readonly { readonly number: number; readonly name: string }[];
   /** Others write it too: rows that are newer than a change are left as they are, by the columns that `guardColumns` names. */

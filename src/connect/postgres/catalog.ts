@@ -86,9 +86,13 @@ export async function readTables(
 
 function toCatalogTable(row: TableRow, types: TypeCatalog, generatedAreSent: boolean, sendsColumn: ColumnFilter): CatalogTable {
   const leftOut: { name: string; why: 'generated' | 'excluded' }[] = [];
+  const unsent: number[] = [];
   const kept = (row.columns ?? []).filter((column) => {
     const why = column.generated !== '' && !(generatedAreSent && column.generated === 's') ? 'generated' : sendsColumn(row, column.name) ? undefined : 'excluded';
-    if (why) leftOut.push({ name: column.name, why });
+    if (why) {
+      leftOut.push({ name: column.name, why });
+      unsent.push(column.number);
+    }
     return why === undefined;
   });
   const columns = kept.map(
@@ -105,7 +109,7 @@ function toCatalogTable(row: TableRow, types: TypeCatalog, generatedAreSent: boo
   const identity = identityName(row.identity);
   const keyNames = (identity === 'index' ? row.identityIndex : row.primaryKey) ?? [];
   return {
-    relation: makeRelation(row, columns, identity, identity === 'nothing' ? [] : keyNames),
+    relation: withUnsent(makeRelation(row, columns, identity, identity === 'nothing' ? [] : keyNames), unsent),
     leftOut,
     toastable: kept.filter((column) => column.toast).map((column) => column.name),
     partitioned: row.kind === 'p',
@@ -125,6 +129,8 @@ export function makeRelation(table: TableName & { oid: number }, columns: readon
   const text = JSON.stringify(shape, (name, value: unknown) => (name === 'missing' || name === 'filled' ? undefined : value));
   return { ...shape, version: createHash('sha256').update(text).digest('hex').slice(0, 16) };
 }
+
+const withUnsent = (relation: Relation, unsent: readonly number[]): Relation => (unsent.length === 0 ? relation : { ...relation, unsent });
 
 const asAppendOnly = (relation: Relation): Relation => ({ ...relation, appendOnly: true, version: `${relation.version}a` });
 
@@ -171,8 +177,8 @@ export class StreamRelations {
       'select pg_catalog.format_type(t, m) as text from unnest($1::oid[], $2::int4[]) with ordinality u(t, m, i) order by i',
       [`{${message.columns.map((c) => c.typeOid).join(',')}}`, `{${message.columns.map((c) => c.typmod).join(',')}}`],
     );
-    const live = await connection.rows<{ name: string; not_null: string; pk: string; missing: string | null; filled: string; number: string }>(
-      `select a.attname as name, a.attnum::text as number, a.attnotnull::text as not_null, ${missingSql} as missing, ${filledSql}::text as filled, coalesce((select array_position(x.indkey::int2[], a.attnum) from pg_catalog.pg_index x
+    const live = await connection.rows<{ name: string; not_null: string; pk: string; missing: string | null; filled: string; number: string; dropped: string }>(
+      `select a.attname as name, a.attnum::text as number, a.attisdropped::text as dropped, a.attnotnull::text as not_null, ${missingSql} as missing, ${filledSql}::text as filled, coalesce((select array_position(x.indkey::int2[], a.attnum) from pg_catalog.pg_index x
          where x.indrelid = a.attrelid and x.indisprimary), -1)::text as pk
        from pg_catalog.pg_attribute a where a.attrelid = $1::oid and a.attnum > 0`,
       [String(message.oid)],
@@ -196,7 +202,10 @@ export class StreamRelations {
     const keyNames = identity === 'full'
       ? live.filter((row) => Number(row.pk) >= 0).sort((a, b) => Number(a.pk) - Number(b.pk)).map((row) => row.name)
       : message.columns.filter((column) => column.key).map((column) => column.name);
-    const plain = makeRelation(message, columns, identity, this.#keyOrder(message, keyNames));
+    // What is still there and has been known is left out now, if the message does not have it.
+    const wasKnown = new Set([...(known?.columns.map((column) => column.number) ?? []), ...(known?.unsent ?? [])]);
+    const unsent = live.filter((row) => row.dropped === 'false' && wasKnown.has(Number(row.number)) && !numbers.includes(Number(row.number))).map((row) => Number(row.number));
+    const plain = withUnsent(makeRelation(message, columns, identity, this.#keyOrder(message, keyNames)), unsent);
     const relation = this.#isAppendOnly(plain) ? asAppendOnly(plain) : plain;
     if (known?.version === relation.version) return known;
     this.#byOid.set(relation.oid, relation);

@@ -8,7 +8,7 @@ import { Problems, type RuleProblem } from './problem.ts';
 export interface Reshaped {
   readonly plan: Plan;
   /** What the target table gets besides columns and key. */
-  readonly history: Pick<TargetTable, 'keyWas' | 'reused' | 'frozen' | 'left' | 'gone' | 'withheld'>;
+  readonly history: Pick<TargetTable, 'keyWas' | 'reused' | 'frozen' | 'left' | 'gone' | 'unsent' | 'withheld'>;
   readonly problems: readonly RuleProblem[];
   /** What the policy leaves out. */
   readonly notes: readonly string[];
@@ -17,10 +17,11 @@ export interface Reshaped {
 /** @param shape Undefined: no rows have come yet, so that any shape will do. */
 export function reshape(plan: Plan, shape: TableShape | undefined, policy: SchemaChanges): Reshaped {
   const withheld = withheldBy(plan.rule, plan);
-  if (!shape) return { plan, history: { withheld }, problems: [], notes: [] };
+  const unsent = plan.relation.unsent ?? [];
+  if (!shape) return { plan, history: { withheld, unsent }, problems: [], notes: [] };
   const problems = new Problems(tableAddress(plan.relation), plan.rule?.place);
   refuseEscape(plan, shape, problems);
-  if (policy === 'freeze') return { ...freeze(plan, shape, problems), history: { frozen: true, withheld, gone: goneFrom(plan, shape), keyWas: shape.key }, problems: problems.list };
+  if (policy === 'freeze') return { ...freeze(plan, shape, problems), history: { frozen: true, withheld, unsent, gone: goneFrom(plan, shape), keyWas: shape.key }, problems: problems.list };
   const columns = plan.columns.map((one) => ({ ...one, column: withPast(one.column, shape) }));
   const reused = plan.columns.flatMap(({ column }) => (takesNameOf(column, shape) ? [column.name] : []));
   if (policy === 'fail') {
@@ -28,7 +29,7 @@ export function reshape(plan: Plan, shape: TableShape | undefined, policy: Schem
     if (what.length > 0) problems.add('SCHEMA_CHANGED', `its shape has changed: ${what.join(', ')}`, 'read the table again in its new shape with `millrace resync`');
   }
   const left = leftBehind(columns.map((one) => one.column), shape);
-  return { plan: { ...plan, columns }, history: { withheld, keyWas: shape.key, reused, left, gone: goneFrom(plan, shape) }, problems: problems.list, notes: [] };
+  return { plan: { ...plan, columns }, history: { withheld, unsent, keyWas: shape.key, reused, left, gone: goneFrom(plan, shape) }, problems: problems.list, notes: [] };
 }
 
 /** Columns of the target that none of the source's is written to any more. */
@@ -50,8 +51,15 @@ const pastOf = (column: TargetColumn, shape: TableShape): TableShape['columns'][
 
 function withPast(column: TargetColumn, shape: TableShape): TargetColumn {
   const past = pastOf(column, shape);
-  return past ? { ...column, was: { name: past.name, typeText: past.typeText, notNull: past.notNull } } : column;
+  if (past) return { ...column, was: { name: past.name, typeText: past.typeText, notNull: past.notNull } };
+  if (!wasLeftOut(column, shape)) return column;
+  const { missing: _, ...rest } = column;
+  return { ...rest, filled: true };
 }
+
+/** Whether the column was there when rows came last, and its values were not: neither sent nor, by a rule, passed on. No number is given twice. */
+const wasLeftOut = ({ number }: TargetColumn, { gone, unsent, withheld }: TableShape): boolean =>
+  number !== undefined && (unsent?.includes(number) === true || [...(gone ?? []), ...(withheld ?? [])].some((one) => one.number === number));
 
 /** Whether another column of the source had this name, so that its values may be there. */
 const takesNameOf = (column: TargetColumn, shape: TableShape): boolean =>

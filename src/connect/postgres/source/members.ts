@@ -6,7 +6,7 @@ import type { RefusedTable } from '../../../flow/index.ts';
 import { describePgError, PgError, type PgConnection } from '../../../wire/index.ts';
 import type { CatalogTable } from '../catalog.ts';
 import { notYet, readSince, type Since, type SourceNames, withMark } from './owner.ts';
-import { columnList, ensurePublication, publicationMembers, readMembers, readSlot } from './slot.ts';
+import { columnList, ensurePublication, publicationMembers, readMembers, readSlot, unsentOf } from './slot.ts';
 
 export interface Members {
   readonly tables: readonly CatalogTable[];
@@ -21,7 +21,7 @@ const catalogMarkSql = `select pg_catalog.md5(
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace left join pg_catalog.pg_inherits i on i.inhrelid = c.oid
       left join pg_catalog.pg_index x on x.indrelid = c.oid and (x.indisprimary or x.indisreplident)
     where c.relkind in ('r', 'p') and c.relpersistence = 'p' and c.oid >= 16384), '')
-  || coalesce((select pg_catalog.string_agg(pg_catalog.concat_ws(' ', r.oid, r.prrelid), ',' order by r.oid)
+  || coalesce((select pg_catalog.string_agg(pg_catalog.concat_ws(' ', r.oid, r.prrelid, r.prattrs), ',' order by r.oid)
     from pg_catalog.pg_publication_rel r join pg_catalog.pg_publication p on p.oid = r.prpubid where p.pubname = $1), '')
   || coalesce((select pg_catalog.string_agg(s.pnnspid::text, ',' order by s.pnnspid)
     from pg_catalog.pg_publication_namespace s join pg_catalog.pg_publication p on p.oid = s.pnpubid where p.pubname = $1), '')) as mark`;
@@ -41,6 +41,13 @@ export function identityMissing(source: string, without: readonly CatalogTable[]
 
 export const hasIdentity = ({ relation }: CatalogTable): boolean => relation.key.length > 0 || relation.identity === 'full' || relation.appendOnly === true;
 
+/** Those of a table's columns that it has not lost since it was looked at. */
+async function stillThere(control: PgConnection, { relation }: CatalogTable, columns: readonly string[]): Promise<string[]> {
+  if (columns.length === 0) return [];
+  const rows = await control.rows<{ name: string }>('select attname as name from pg_catalog.pg_attribute where attrelid = $1::oid and not attisdropped', [String(relation.oid)]);
+  return columns.filter((column) => rows.some(({ name }) => name === column));
+}
+
 /** How long a change of the publication may wait for others who work on the table. */
 const lockMsMax = 2000;
 
@@ -59,13 +66,14 @@ export async function followMembers(control: PgConnection, source: string, selec
   if (!found) return { tables: sound, refused, since: await ensurePublication(control, sound, names, project) };
   const since = readSince(found.comment);
   const members = await readMembers(control, publication);
-  const isSent = (table: CatalogTable): boolean => {
+  const tables: CatalogTable[] = [];
+  const missing: CatalogTable[] = [];
+  for (const table of sound) {
     const sent = members.get(tableAddress(table.relation));
-    // Without a list, the publication has all columns, also those that came a moment ago.
-    return sent !== undefined && (sent === columnList(table) || !table.leftOut.some((column) => column.why === 'excluded'));
-  };
-  const tables = sound.filter(isSent);
-  const missing = sound.filter((table) => !isSent(table));
+    // Without a list, the publication has all columns, also those that came a moment ago, and lacks those that went.
+    const isSent = sent !== undefined && (sent === columnList(table) || (!table.leftOut.some((column) => column.why === 'excluded') && (await stillThere(control, table, unsentOf(sent, table))).length === 0));
+    (isSent ? tables : missing).push(table);
+  }
   if (!managed) {
     for (const table of missing) {
       const drop = members.has(tableAddress(table.relation)) ? `alter publication ${quoteIdent(publication)} drop table ${quoteTable(table.relation)}; ` : '';

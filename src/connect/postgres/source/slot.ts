@@ -196,7 +196,7 @@ export async function ensurePublication(control: PgConnection, tables: readonly 
     const held = await readSlot(control, slot);
     if (held && held.activePid !== null) throw new MillraceError('SLOT_IN_USE', `replication slot "${slot}" is in use, so its publication cannot get other tables`, { where: control.where });
     for (const address of since.keys()) if (address !== '*' && !tables.some((table) => tableAddress(table.relation) === address)) since.delete(address);
-    for (const table of tables) if (!members.has(tableAddress(table.relation))) since.set(tableAddress(table.relation), notYet);
+    for (const table of tables) if (unsentOf(members.get(tableAddress(table.relation)), table).length > 0) since.set(tableAddress(table.relation), notYet);
     await control.query(found.mine === 'true' ? `${alter}; ${mark()}` : alter);
     return found.mine === 'true' ? await settle() : since;
   } catch (error) {
@@ -211,6 +211,12 @@ export async function ensurePublication(control: PgConnection, tables: readonly 
 }
 
 export const columnList = (table: CatalogTable): string => table.relation.columns.map((column) => column.name).sort().join('\0');
+
+/** The columns of a table that are to be sent, and that a publication does not send. `sent`: what it has of it, as `columnList`. */
+export function unsentOf(sent: string | undefined, table: CatalogTable): string[] {
+  const columns = new Set(sent?.split('\0'));
+  return table.relation.columns.map((column) => column.name).filter((name) => !columns.has(name));
+}
 
 /** Address → the sorted column names that the publication sends. */
 export async function readMembers(control: PgConnection, name: string): Promise<Map<string, string>> {
