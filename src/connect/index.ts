@@ -16,6 +16,7 @@ export { makeRelation, readRelations, readTables, type CatalogTable } from './po
 export { selectTables, type Selection } from './postgres/select.ts';
 export { TypeCatalog } from './postgres/types.ts';
 export { PostgresSink } from './postgres/sink/sink.ts';
+export { ParallelSink } from './postgres/sink/parallel.ts';
 export { type AdoptedTable, adoptPart, type PartRecord, readPart } from './postgres/sink/adopt.ts';
 export { plainText } from './postgres/sink/layout.ts';
 export { millraceSchemaSql } from './postgres/sink/schema.ts';

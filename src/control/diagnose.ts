@@ -38,5 +38,5 @@ async function examineTarget(project: Project, spec: ReplicaSpec): Promise<Pick<
   const tables = await readProjectTables({ ...project, sources: project.sources.filter((source) => needed.has(source.name)) }).catch(() => undefined);
   const routes = tables ? await compileReplica(spec, tables) : [];
   const ruled = routes.flatMap((one) => one.problems).map(({ table, message, hint }): Finding => ({ level: 'error', check: 'rules', message: `${table}: ${message}`, detail: hint }));
-  return { where: displayTarget(options), findings: [...(await diagnoseTarget(options, wantedTables(routes))), ...ruled] };
+  return { where: displayTarget(options), findings: [...(await diagnoseTarget(options, wantedTables(routes), spec.parallel)), ...ruled] };
 }

@@ -55,6 +55,9 @@ const captured = 'every commit, whole and in order; the source keeps it until ev
 /** From a log to a transactional sink; guarantee A of the concepts page. */
 const exactlyOnce = 'exactly once: rows and position commit in one transaction';
 
+/** The same from several sessions. */
+const sharedOut = (sessions: number): string => `exactly once, by ${sessions} sessions: each commits its rows with a note of them; a transaction of the source may be seen in parts`;
+
 /** What a source asks of its catalog. */
 const selectionOf = (source: SourceSpec): Selection => ({ source: source.name, tables: source.tables, sendsColumn: columnFilter(source), place: source.place });
 
@@ -94,7 +97,7 @@ async function planReplica(spec: ReplicaSpec, tables: ReadonlyMap<string, readon
     const compiled = await Promise.all(sources.map((source) => compileForTarget(spec, source, (tables.get(source) ?? []).map((table) => table.relation), connection)));
     const loads = (await listLoads(connection, spec.name)).filter((load) => sources.includes(load.part));
     for (const load of loads) if (load.stopped?.waits === 'resync') compiled[sources.indexOf(load.part)]?.stop(load.source);
-    return { routes: compiled, target: await planTarget(connection, wantedTables(compiled)), own: await planOwnSchema(connection), loads };
+    return { routes: compiled, target: await planTarget(connection, wantedTables(compiled), spec.parallel), own: await planOwnSchema(connection), loads };
   });
   const planned = routes.flatMap((one, i) => (tables.get(sources[i] as string) ?? []).flatMap((table) => one.for(table.relation).map((route) => plannedTable(sources[i] as string, route))));
   const news = routes.flatMap((one, i) => {
@@ -106,7 +109,7 @@ async function planReplica(spec: ReplicaSpec, tables: ReadonlyMap<string, readon
   return {
     where: displayTarget(parsePgUrl(spec.url)),
     from: sources,
-    guarantee: exactlyOnce,
+    guarantee: spec.parallel > 1 ? sharedOut(spec.parallel) : exactlyOnce,
     tables: planned,
     grants: [...own.grants.filter((grant) => !target.grants.some((other) => other.sql === grant.sql)), ...target.grants],
     ddl: [...own.ddl, ...target.ddl.map(({ sql, why }) => ({ sql, why }))],

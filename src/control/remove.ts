@@ -53,7 +53,7 @@ async function removeFromSource(project: Project, source: SourceSpec): Promise<R
   return removals;
 }
 
-const ownTables = ['positions', 'tables', 'dead_letters'] as const;
+const ownTables = ['positions', 'tables', 'chunks', 'lanes', 'dead_letters'] as const;
 
 async function removeFromTarget(consumer: string, url: PgAddress): Promise<Removal[]> {
   const tables = await withConnection(url, async (connection) => {

@@ -7,6 +7,11 @@ export interface ConsumerPosition {
   readonly epoch: Epoch;
   readonly position: Position;
   readonly identity: SourceIdentity;
+  /**
+   * Some rows of an epoch from `position` to here are there, in several transactions: the first commit of the part must be that epoch, whole,
+   * with exactly this position.
+   */
+  readonly begun?: Position;
 }
 
 export interface Committed {

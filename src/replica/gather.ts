@@ -129,6 +129,24 @@ export class Gatherer {
     return runs.length === 0 ? undefined : { runs, position, rows, origin: originOf(runs), tooLarge: false };
   }
 
+  /** Everything behind `from` up to `end`, where a transaction ends, as one epoch of any size; undefined when the reader was closed before that. */
+  async upTo(from: Position, end: Position): Promise<Gathered | undefined> {
+    const runs: Run[] = [];
+    let [rows, position] = [0, from];
+    while (position < end) {
+      const read = await this.#reader.next(true);
+      if (!read) return undefined;
+      const whole = runs.at(-1)?.open !== true;
+      const run = whole ? runAfter(this.#own(read), position) : this.#own(read);
+      if (!run) continue;
+      const cut = runUpTo(run, end);
+      runs.push(cut);
+      rows += runRows(cut);
+      if (!cut.open) position = cut.position;
+    }
+    return { runs, position, rows, origin: originOf(runs), tooLarge: false };
+  }
+
   /** A run without what is left out. */
   #own(run: Run): Run {
     if (run.origin === undefined || this.#limits.leavesOut?.(run.origin) !== true) return run;

@@ -70,6 +70,8 @@ export class Part {
     if (found) await checkIdentity(found, state, feed.source, this.#options.replica);
     await this.#fitAtStart(routes, found !== undefined);
     let known = found?.position;
+    if (found?.begun !== undefined) known = await this.#endBegun(found.position, found.begun, routes, state, signal);
+    if (signal.aborted) return;
     do known = await this.#once(known, routes, state, signal);
     while (known !== undefined && !this.#beganAnew() && !signal.aborted);
     // A clean stop leaves the newest position behind, so that nothing looks outstanding.
@@ -77,6 +79,35 @@ export class Part {
     if (applied !== undefined && this.#stored !== undefined && applied > this.#stored) {
       await target.commit(this.source, applied, []);
       this.#storedIs(applied);
+    }
+  }
+
+  #loader(routes: Routes, tables: SourceTables): Loader {
+    return new Loader({ ...this.#options, fit: () => this.#fit(), refuse: (refused) => this.#shapes.refuse(refused) }, routes, tables, this.progress);
+  }
+
+  /** Ends an epoch that an earlier attempt began, without the changes of tables that are to be read anyway. Returns where the part stands then. */
+  async #endBegun(from: Position, end: Position, routes: Routes, state: SourceState, signal: AbortSignal): Promise<Position> {
+    const { feed, replica, target, logger } = this.#options;
+    checkGap(from, feed, replica);
+    this.#storedIs(from);
+    this.progress.applied = from;
+    const tables = new SourceTables(state.relations, logger);
+    tables.join(await this.#loader(routes, tables).missing(state, from));
+    const { gatherer, close } = this.#read(signal);
+    try {
+      const gathered = await gatherer.upTo(from, end);
+      if (!gathered) return from;
+      const steps = await this.#stepsOf(gathered, routes, tables);
+      this.#committed(await target.commit(this.source, end, steps, gathered.origin), end);
+      this.#applied(end);
+      return end;
+    } catch (error) {
+      if (!(error instanceof AbandonedTransaction) && !(error instanceof TablesRefused && (await this.#shapes.refuse(error)))) throw error;
+      this.tryAgain();
+      return from;
+    } finally {
+      close();
     }
   }
 
@@ -154,7 +185,7 @@ export class Part {
     this.progress.loading.clear();
     this.progress.snapshots.clear();
     const tables = new SourceTables(state.relations, logger);
-    const loader = new Loader({ ...this.#options, fit: () => this.#fit(), refuse: (refused) => this.#shapes.refuse(refused) }, routes, tables, this.progress);
+    const loader = this.#loader(routes, tables);
     const missing = await loader.missing(state, known);
     if (known !== undefined) {
       checkGap(known, feed, replica);
@@ -195,7 +226,7 @@ export class Part {
   async #join(missing: readonly Relation[], known: Position, routes: Routes, state: SourceState, tables: SourceTables, signal: AbortSignal): Promise<Position | undefined> {
     const { feed, target, logger } = this.#options;
     const loaded = new SourceTables(state.relations, logger);
-    const loader = new Loader({ ...this.#options, fit: () => this.#fit(), refuse: (refused) => this.#shapes.refuse(refused) }, routes, loaded, this.progress);
+    const loader = this.#loader(routes, loaded);
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     this.#keepFrom = known;

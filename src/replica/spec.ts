@@ -69,4 +69,6 @@ export interface ReplicaSpec {
   readonly onBadRow: 'deadLetter' | 'stop';
   readonly schemaChanges: SchemaChanges;
   readonly existing: ExistingRows;
+  /** How many sessions may write the rows of an epoch, each its share in a transaction of its own; 1: all rows of a commit are seen at once. */
+  readonly parallel: number;
 }

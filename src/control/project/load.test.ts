@@ -32,7 +32,7 @@ test('the least that works', async () => {
   assert.deepEqual(project.sources[0]?.tables.map((each) => each.text), ['public.*']);
   const replica = project.replicas[0];
   assert.deepEqual(replica && { ...replica, url: urlOf(replica.url), from: replica.from.map((each) => [each.source, each.tables.map((pattern) => pattern.text)]) }, {
-    name: 'warehouse', from: [['shop', ['*.*']]], url: testEnv.WAREHOUSE_URL, names: 'as-is', rules: [], onBadRow: 'deadLetter', schemaChanges: 'apply', existing: 'refuse',
+    name: 'warehouse', from: [['shop', ['*.*']]], url: testEnv.WAREHOUSE_URL, names: 'as-is', rules: [], onBadRow: 'deadLetter', schemaChanges: 'apply', existing: 'refuse', parallel: 1,
   });
   assert.deepEqual(project.limits, { walKeptBytes: 2 * 1024 ** 3, memoryBytes: 1024 ** 3, readers: 4, readBytesPerSec: undefined, snapshotMs: 600_000 });
 });
@@ -50,10 +50,10 @@ test('every key arrives', async () => {
   assert.equal(columnFilter(shop)({ schema: 'public', name: 'orders' }, 'ssn'), true);
   const rules = project.replicas[0]?.rules ?? [];
   assert.deepEqual(rules.map((rule) => [rule.source, rule.tables.text, rule.to?.schema, rule.to?.name, rule.appendOnly, rule.place]), [
-    ['shop', 'public.*', 'sales', '*', false, 'millrace.yaml:21:7'],
-    ['shop', 'public.customers', 'sales', 'customers', false, 'millrace.yaml:22:7'],
-    ['shop', 'public.orders', 'sales', 'orders', false, 'millrace.yaml:32:7'],
-    ['shop', 'public.orders', 'audit', 'orders', true, 'millrace.yaml:32:7'],
+    ['shop', 'public.*', 'sales', '*', false, 'millrace.yaml:23:7'],
+    ['shop', 'public.customers', 'sales', 'customers', false, 'millrace.yaml:24:7'],
+    ['shop', 'public.orders', 'sales', 'orders', false, 'millrace.yaml:34:7'],
+    ['shop', 'public.orders', 'audit', 'orders', true, 'millrace.yaml:34:7'],
   ]);
   const { mask, add, rename, drop, key, where, deletes, meta } = rules[1] ?? assert.fail();
   assert.deepEqual({ mask, add, rename, drop, key, where, deletes, meta }, {

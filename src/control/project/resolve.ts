@@ -101,6 +101,12 @@ class ReplicaResolver {
   resolve(code: readonly CodeRule[]): ReplicaSpec {
     checkName(this.#name, this.#path, 'replica', this.#report);
     const url = resolveAddress(this.#config.postgres, [...this.#path, 'postgres'], this.#report, this.#around);
+    const { transactions, parallel } = this.#config;
+    if (parallel > 1 && transactions === 'atomic') {
+      this.#report.error([...this.#path, 'parallel'], 'several sessions cannot commit at the same moment, so that transactions of the source would be seen in parts', {
+        hint: 'write `transactions: split` too, if that is wanted, or leave `parallel` out',
+      });
+    }
     const from = this.#from();
     const own = from.map((each) => each.source);
     const rules = Object.entries(this.#config.tables ?? {}).flatMap(([text, value]) => {
@@ -110,7 +116,7 @@ class ReplicaResolver {
       return rules.flatMap((rule, i) => this.#rule(text, rule, own, Array.isArray(value) ? [...path, i] : path, this.#report, path));
     });
     const made = code.flatMap((each) => this.#rule(each.from, each.rule, own, each.path, each.report, each.path));
-    return { name: this.#name, from, url, names: this.#config.names, rules: [...rules, ...made], onBadRow: this.#config.onBadRow, schemaChanges: this.#config.schemaChanges, existing: this.#config.existing };
+    return { name: this.#name, from, url, names: this.#config.names, rules: [...rules, ...made], onBadRow: this.#config.onBadRow, schemaChanges: this.#config.schemaChanges, existing: this.#config.existing, parallel };
   }
 
   #from(): { source: string; tables: TablePattern[] }[] {

@@ -125,6 +125,11 @@ const replica = z.strictObject({
   schemaChanges: schemaChanges
     .describe('What a schema change of a source table does: with `apply` the target follows where that is safe; with `freeze` its table keeps the shape that it has; '
       + 'with `fail` the table stops until `millrace resync`. The other tables go on.').default('apply'),
+  transactions: z.enum(['atomic', 'split'])
+    .describe('Whether what one transaction of the source did is seen at once at the target. With `split` its rows may be committed by several sessions, one shortly after the other, '
+      + 'which `parallel` needs; each row\'s own changes keep their order.').default('atomic'),
+  parallel: z.int().min(1).max(64)
+    .describe('How many sessions write at the same time. More than one needs `transactions: split`: rows are shared by table and key.').default(1),
   existing: existing
     .describe('What rows mean that a target table has before the replica first takes it: they are refused, or with `keep` taken for those of the source, so that nothing is read and only '
       + 'changes from now on come. `millrace resync` reads the table all the same.').default('refuse'),

@@ -43,6 +43,8 @@ replicas:
     postgres: \${WAREHOUSE_URL}
     names: snake_case
     onBadRow: stop
+    transactions: split
+    parallel: 4
     tables:
       shop.public.*: sales.*
       shop.public.customers:

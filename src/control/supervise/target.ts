@@ -1,6 +1,6 @@
 // The target of a replica: the PostgreSQL sink, and the shape of its tables.
 import { type Logger, MillraceError, systemClock } from '../../base/index.ts';
-import { countLetters, type DdlStatement, forgetLoads, keepShape, planTarget, PostgresSink, refusals, tryTarget } from '../../connect/index.ts';
+import { countLetters, type DdlStatement, forgetLoads, keepShape, ParallelSink, planTarget, refusals, tryTarget } from '../../connect/index.ts';
 import { type Relation, type SourceIdentity, tableAddress } from '../../data/index.ts';
 import { compileForTarget, type Prepared, type ReplicaOptions, type ReplicaSpec, type Routes } from '../../replica/index.ts';
 import { parsePgUrl, type PgConnection, withConnection } from '../../wire/index.ts';
@@ -31,14 +31,14 @@ export function replicaTargets(
   };
   return {
     connect: (onSlow) => ({
-      target: new PostgresSink({
+      target: new ParallelSink({
         connect, consumer: spec.name, identityOf: (source) => facts.identity(source), projectId, onSlow, onBadRow: spec.onBadRow, clock: systemClock, logger,
-        followTypes,
+        followTypes, lanes: spec.parallel,
       }),
       prepare: (routes, own) => withConnection(spec.url, (connection) => prepare(connection, spec, routes, own, logger, ddl)),
     }),
     forget: (part, tables) => withConnection(spec.url, (connection) => forgetLoads(connection, spec.name, part, tables)),
-    refusals: (routes) => withConnection(spec.url, async (connection) => refusals(await planTarget(connection, routes.targets))),
+    refusals: (routes) => withConnection(spec.url, async (connection) => refusals(await planTarget(connection, routes.targets, spec.parallel))),
     countLetters: () => withConnection(spec.url, (connection) => countLetters(connection, spec.name)),
     compile: (source, relations) => withConnection(spec.url, (connection) => compileForTarget(spec, source, relations, connection)),
   };
@@ -46,7 +46,7 @@ export function replicaTargets(
 
 /** Brings the target's tables and types into the wanted shape, and remembers the shapes. Says for `own` what changed, or what cannot be. */
 async function prepare(connection: PgConnection, spec: ReplicaSpec, routes: readonly Routes[], own: Routes, logger: Logger, ddl: boolean): Promise<Prepared> {
-  const all = await planTarget(connection, routes.flatMap((each) => each.targets));
+  const all = await planTarget(connection, routes.flatMap((each) => each.targets), spec.parallel);
   const isOwn = ({ table }: { readonly table?: string }): boolean => table !== undefined && own.sourcesOf(table).length > 0;
   const plan = { ...all, problems: all.problems.filter(isOwn), ddl: all.ddl.filter((statement) => isOwn(statement) || !isOfTable(statement)) };
   for (const problem of plan.problems) {

@@ -35,7 +35,7 @@ export const makeRule = (tables: string, rule: Partial<Omit<TableRule, 'tables'>
 });
 
 export const makeSpec = (rules: readonly TableRule[], spec: Partial<ReplicaSpec> = {}): ReplicaSpec => ({
-  name: 'warehouse', from: [{ source: 'shop', tables: [pattern('*.*')] }], url: 'postgres://localhost/warehouse', names: 'as-is', onBadRow: 'deadLetter', schemaChanges: 'apply', existing: 'refuse', rules, ...spec,
+  name: 'warehouse', from: [{ source: 'shop', tables: [pattern('*.*')] }], url: 'postgres://localhost/warehouse', names: 'as-is', onBadRow: 'deadLetter', schemaChanges: 'apply', existing: 'refuse', parallel: 1, rules, ...spec,
 });
 
 /** A field: text, NULL, or undefined for unchanged. */

@@ -1,8 +1,9 @@
 // Everything that must hold at a target before rows can be written to it.
 import { tableAddress } from '../../../data/index.ts';
 import type { TargetTable } from '../../../flow/index.ts';
-import type { ConnectOptions, PgConnection } from '../../../wire/index.ts';
+import type { ConnectOptions } from '../../../wire/index.ts';
 import { schemaIsThere } from '../sink/schema.ts';
+import { maySetReplicaRole } from '../target/parallel.ts';
 import { planTarget, type TargetPlan } from '../target/plan.ts';
 import { ident } from '../target/sql-text.ts';
 import { type Provider, recogniseProvider, settingMend } from './provider.ts';
@@ -28,8 +29,8 @@ interface Facts {
 /** Connections that one replica opens at the same time, with some to spare for `verify` and this doctor. */
 const connectionsNeeded = 5;
 
-/** Looks at a target without changing it; `wanted` are the tables that would be written. Throws only when the connection breaks on the way. */
-export function diagnoseTarget(options: ConnectOptions, wanted: readonly TargetTable[]): Promise<Finding[]> {
+/** Looks at a target without changing it; `wanted` are the tables that would be written, by `parallel` sessions. Throws only when the connection breaks on the way. */
+export function diagnoseTarget(options: ConnectOptions, wanted: readonly TargetTable[], parallel = 1): Promise<Finding[]> {
   return examine(options, async (connection, findings) => {
     const [row] = await connection.rows<{ facts: string }>(sql);
     const facts = JSON.parse(row?.facts ?? '{}') as Facts;
@@ -37,15 +38,15 @@ export function diagnoseTarget(options: ConnectOptions, wanted: readonly TargetT
     const provider = await recogniseProvider(connection, findings, 'target');
     checkWritable(findings, facts, role, database);
     checkMeta(findings, facts, await schemaIsThere(connection), role, database);
-    const plan = await planTarget(connection, wanted);
+    const plan = await planTarget(connection, wanted, parallel);
     if (connection.pooled) {
-      findings.add('note', 'pooler', 'a connection pooler stands before the target: everything is set up anew in each transaction, and a replica needs limits.readers + 3 of its sessions', {
+      findings.add('note', 'pooler', `a connection pooler stands before the target: everything is set up anew in each transaction, and a replica needs limits.readers${parallel > 1 ? ` + ${parallel}` : ''} + 3 of its sessions`, {
         detail: 'it works in transaction mode too; a URL that leads to the server itself is faster',
       });
     }
     checkPlan(findings, plan, wanted.length);
     checkReplicaRole(findings, await maySetReplicaRole(connection), role, plan, provider);
-    checkRoom(findings, facts, provider);
+    checkRoom(findings, facts, provider, connectionsNeeded + (parallel > 1 ? parallel : 0));
     await checkEncoding(connection, findings);
     await checkClock(connection, findings);
   });
@@ -99,13 +100,6 @@ function checkPlan(findings: Findings, plan: TargetPlan, tables: number): void {
 
 const isSql = (hint: string): boolean => /^(alter|create|grant) /.test(hint);
 
-/** Tried, since services let their administrators set it in ways of their own. */
-async function maySetReplicaRole(connection: PgConnection): Promise<boolean> {
-  const may = await connection.query('begin; set local session_replication_role = replica').then(() => true, () => false);
-  await connection.query('rollback');
-  return may;
-}
-
 function checkReplicaRole(findings: Findings, may: boolean, role: string, plan: TargetPlan, provider: Provider | undefined): void {
   const named = (tables: TargetPlan['existing']): string => tables.map(({ table }) => tableAddress(table)).join(', ');
   const touched = plan.existing.filter(({ table }) => table.triggers || table.foreignKeys);
@@ -121,9 +115,9 @@ function checkReplicaRole(findings: Findings, may: boolean, role: string, plan: 
   if (always.length > 0) findings.add('warning', 'triggers', `triggers of ${named(always)} are enabled ALWAYS or REPLICA: they act on every replicated row`);
 }
 
-function checkRoom(findings: Findings, facts: Facts, provider: Provider | undefined): void {
+function checkRoom(findings: Findings, facts: Facts, provider: Provider | undefined, needed: number): void {
   const free = facts.connectionsMax - facts.connections;
-  if (free < connectionsNeeded) {
+  if (free < needed) {
     findings.add('warning', 'connections', `only ${Math.max(0, free)} of ${facts.connectionsMax} connections are free`,
       settingMend(provider, 'max_connections', facts.connectionsMax + 50, true));
   } else findings.add('ok', 'connections', `${free} of ${facts.connectionsMax} connections are free`);

@@ -56,6 +56,13 @@ export async function adoptPart(
        where consumer = $1 and part = $2 and position = $6 and system_id = $7 returning 1 as one`,
       [consumer, part, formatLsn(now.position), now.identity.systemId, String(now.identity.timeline), formatLsn(was.position), was.identity.systemId]);
     if (moved.length !== 1) throw new MillraceError('TARGET_BUSY', `another process has moved the position of "${consumer}" meanwhile`, { where: connection.where });
+    const begun = await connection.rows(
+      `select 1 as one from millrace.lanes l join millrace.positions p using (consumer, part) where consumer = $1 and part = $2 and l.epoch = p.epoch`, [consumer, part]);
+    if (begun.length > 0) {
+      throw new MillraceError('NOT_ADOPTABLE', `some sessions of "${consumer}" have committed a part of an epoch that the others have not`, {
+        where: connection.where, hint: 'let the old server come up once more, and run `millrace up --until caught-up`; or `millrace resync SOURCE` reads the tables again',
+      });
+    }
     await connection.rows('delete from millrace.chunks where consumer = $1 and source = $2', [consumer, part]);
     await connection.rows(
       `update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now() where consumer = $1 and state in ('open', 'joined')

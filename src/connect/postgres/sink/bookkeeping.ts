@@ -40,7 +40,7 @@ export async function forgetLoads(connection: PgConnection, consumer: string, pa
     `update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now() where consumer = $1 and state in ('open', 'joined') and ${targets}`, params);
   await connection.rows(`delete from millrace.chunks where consumer = $1 and ${targets}`, params);
   await connection.rows(`update millrace.tables set state = 'copying', snapshot_position = null, stopped = null, shape = case when stopped ->> 'waits' = 'resync' then null else shape end, updated_at = pg_catalog.now() where consumer = $1 and ${targets}`, params);
-  if (all) await connection.rows('delete from millrace.positions where consumer = $1 and part = $2', params);
+  if (all) for (const table of ['positions', 'lanes']) await connection.rows(`delete from millrace.${table} where consumer = $1 and part = $2`, params);
   await connection.query('commit');
 }
 

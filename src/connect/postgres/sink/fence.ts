@@ -37,6 +37,10 @@ export class Fence {
     this.consumer = consumer;
   }
 
+  get number(): string {
+    return this.#fence;
+  }
+
   get(part: string): ConsumerPosition | undefined {
     return this.#positions.get(part);
   }

@@ -53,6 +53,8 @@ export interface Layout {
   readonly keyPlain: boolean;
   /** Whether it is known which keys are the same row at the target: those with the same `keyText`. */
   readonly keySure: boolean;
+  /** Whether several sessions may write it at a time, each the rows of some keys: nothing but its key binds its rows to each other. */
+  readonly sharedByKey: boolean;
   /** Names for prepared statements and temporary tables. */
   readonly id: number;
 }
@@ -113,6 +115,7 @@ export function makeLayout(write: TableWrite, shape: Shape, replicaRole: boolean
       const [type, actual] = [baseType((target.columns[i] as Column).type).oid, shape.columns.get(target.columns[i]?.name as string)];
       return writtenDifferently.has(type) ? type === actual?.baseOid : actual?.comparable === true;
     }),
+    sharedByKey: path === 'merge' && shape.constraints === covering.length && !shape.fires && key.every((at) => columns[at]?.comparable),
     id: nextId++,
   };
 }

@@ -1,6 +1,6 @@
 // What is noted of loads, in their own transactions: the tables that are done, in millrace.tables, and the chunks that are there, in millrace.chunks.
 import { formatLsn, parseLsn, tableAddress } from '../../../data/index.ts';
-import { type Load, type LoadedChunk, shapeOf } from '../../../flow/index.ts';
+import { type Load, type LoadedChunk, type LoadedTable, shapeOf, type TableStop } from '../../../flow/index.ts';
 import { text } from './fence.ts';
 import type { Session } from './session.ts';
 
@@ -58,3 +58,25 @@ export function noteChunk(session: Session, consumer: string, load: Load, { keys
   });
 }
 
+/** What is remembered of the tables that were loaded for a source. */
+export async function readLoaded({ connection }: Session, consumer: string, part: string): Promise<readonly LoadedTable[]> {
+  const rows = await connection.rows<Record<'source_table' | 'target_table' | 'state', string> & Record<'snapshot_position' | 'rows' | 'oid' | 'stopped', string | null>>(
+    'select source_table, target_table, state, snapshot_position, rows::text, source_oid::text as oid, stopped::text as stopped from millrace.tables where consumer = $1 and source = $2 order by 1, 2', [consumer, part],
+  );
+  return rows.map((row) => ({
+    source: row.source_table, target: row.target_table, done: row.state === 'done', snapshotPosition: parseLsn(row.snapshot_position ?? '0/0'), rows: Number(row.rows ?? 0),
+    oid: Number(row.oid ?? 0), ...(row.stopped === null ? {} : { stopped: JSON.parse(row.stopped) as TableStop }),
+  }));
+}
+
+/** Forgets the loads of a source's tables that are not among these: nobody follows their changes now, so that they are to be read anew later. */
+export async function forgetOthers(session: Session, consumer: string, part: string, current: readonly { readonly source: string; readonly target: string }[]): Promise<void> {
+  await session.execute(
+    `with forgotten as (
+       update millrace.tables t set state = 'copying', snapshot_position = null, updated_at = pg_catalog.now() where consumer = $1 and source = $2 and state = 'done' and not exists (
+         select from pg_catalog.json_to_recordset($3::json) as c(source text, target text) where c.source = source_table and c.target = target_table)
+       returning consumer, source, source_table, target_table)
+     delete from millrace.chunks where (consumer, source, source_table, target_table) in (select consumer, source, source_table, target_table from forgotten)`,
+    text(consumer, part, JSON.stringify(current)),
+  );
+}

@@ -106,7 +106,7 @@ export class OpenLetters {
 
   /** Reads them anew: at the start, after a load that wrote some, after a rollback. */
   async load(session: Session, consumer: string): Promise<void> {
-    this.#byTable.clear();
+    this.forgetAll();
     const rows = await session.connection.rows<Record<'id' | 'root' | 'op' | 'relation' | 't', string> & Record<'key' | 'old', string | null>>(
       `select id::text, coalesce(joins, id)::text as root, op, target_table as t, encode(key_bytes, 'hex') as key, encode(old_key, 'hex') as old, relation::text
        from millrace.dead_letters where consumer = $1 and ${openOnes} order by dead_letters.id`, [consumer],
@@ -123,6 +123,14 @@ export class OpenLetters {
 
   get some(): boolean {
     return this.#byTable.size > 0;
+  }
+
+  has(table: TableName): boolean {
+    return (this.#byTable.get(tableAddress(table))?.all.size ?? 0) > 0;
+  }
+
+  forgetAll(): void {
+    this.#byTable.clear();
   }
 
   /** Notes a letter that was written in the open transaction. */

@@ -23,6 +23,9 @@ const ddl = [
   `create table if not exists millrace.chunks (
     consumer text not null, source text not null, source_table text not null, target_table text not null, key_from text not null, key_to text not null,
     position text not null, rows bigint not null, shape text not null, primary key (consumer, source, source_table, target_table, key_from, key_to))`,
+  // Epochs that several sessions commit: which of them has its share of which; see lanes.ts.
+  `create table if not exists millrace.lanes (
+    consumer text not null, part text not null, lane integer not null, epoch bigint not null, position text not null, sharing jsonb not null, primary key (consumer, part, lane))`,
   'alter table millrace.tables add column if not exists shape jsonb, add column if not exists stopped jsonb',
   `create table if not exists millrace.dead_letters (
     id bigint generated always as identity primary key, consumer text not null, source_table text not null, target_table text not null,
@@ -60,9 +63,9 @@ export async function schemaIsThere(connection: PgConnection): Promise<boolean> 
     `select count(*) + count(a.attname) as n
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
        left join pg_catalog.pg_attribute a on a.attrelid = c.oid and c.relname = 'tables' and a.attname = 'stopped'
-     where n.nspname = 'millrace' and c.relname in ('meta', 'positions', 'tables', 'chunks', 'dead_letters')`,
+     where n.nspname = 'millrace' and c.relname in ('meta', 'positions', 'tables', 'chunks', 'lanes', 'dead_letters')`,
   );
-  return row?.n === '6';
+  return row?.n === '7';
 }
 
 /** A server's error as a MillraceError; where it says that the schema itself is gone, with what follows from that. */

@@ -157,6 +157,10 @@ export function segmentsOf(given: readonly TableStep[], layouts: Layouts, replic
   return segments;
 }
 
+/** Changes that went into segments. */
+export const rowsOf = (segments: readonly Segment[]): number =>
+  segments.reduce((sum, { tables, ordered, rejects }) => sum + ordered.length + rejects.length + tables.reduce((rows, { fold }) => rows + fold.changes, 0), 0);
+
 /** Rows without a key that are only added need no order: they go by COPY. */
 function appends(layout: Layout, ordered: readonly OrderedWrite[], replicaRole: boolean): boolean {
   if (layout.key.length > 0 || (layout.shape.dependent && !replicaRole)) return false;

@@ -1,7 +1,7 @@
 // A session at the target: its settings, its prepared statements, its temporary tables, and what was sent and is not answered yet.
 import type { Logger } from '../../../base/index.ts';
 import { type Origin, originPrefix } from '../../../data/index.ts';
-import { type ConnectOptions, longLived, PgConnection, type PgError, type Result } from '../../../wire/index.ts';
+import { type ConnectOptions, longLived, PgConnection, PgError, type Result } from '../../../wire/index.ts';
 import type { Layout } from './layout.ts';
 import { copyInto, stageColumns } from './statements.ts';
 
@@ -132,6 +132,13 @@ export class Session {
       if (outcome.status === 'rejected') return { sent: sent[i] as Sent, error: outcome.reason as Error };
     }
     return undefined;
+  }
+
+  /** Of an error that only tells that the transaction has failed already: what has failed in it. Throws any other one. */
+  async causeOf(error: unknown): Promise<Failure> {
+    const failure = error instanceof PgError && error.code === '25P02' ? await this.settle() : undefined;
+    if (failure) return failure;
+    throw error;
   }
 
   /** Copies rows into an empty temporary table with the layout's columns and returns its name. */

@@ -26,6 +26,8 @@ export interface Shape {
   readonly columns: ReadonlyMap<string, ShapeColumn>;
   /** Unique indexes over plain columns and all rows. `immediate` is false for deferrable constraints. */
   readonly uniques: readonly { readonly columns: readonly string[]; readonly immediate: boolean }[];
+  /** Unique indexes and exclusion constraints of any kind, also those of single partitions. */
+  readonly constraints: number;
   /** Foreign keys from or to it, or triggers that fire for an ordinary session. */
   readonly dependent: boolean;
   /** Rows of other tables go or change with its own: foreign keys to it that do something. */
@@ -40,6 +42,8 @@ const sql = `
 select json_build_object(
   'partitioned', c.relkind = 'p',
   'indexes', (select count(*) from pg_catalog.pg_index i where i.indrelid = c.oid),
+  'constraints', (select count(*) from pg_catalog.pg_index i where (i.indisunique or i.indisexclusion) and (i.indrelid = c.oid
+      or i.indrelid in (select p.relid from pg_catalog.pg_partition_tree(c.oid) p where c.relkind = 'p') and not exists (select from pg_catalog.pg_inherits h where h.inhrelid = i.indexrelid))),
   'fires', exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('A', 'R')),
   'dependent', exists (select from pg_catalog.pg_constraint x where x.contype = 'f' and (x.conrelid = c.oid or x.confrelid = c.oid))
     or exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')),

@@ -1,18 +1,19 @@
 // The exactly-once sink: rows and position of an epoch commit in one fenced transaction, sent in one pipelined flush where that is possible.
-import { crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
-import { databaseId, type Origin, parseLsn, type Position, type SourceIdentity, type TableName } from '../../../data/index.ts';
-import type { ChunkedLoad, Committed, ConsumerPosition, Load, LoadedChunk, LoadedTable, Piece, TableStep, TableStop, TransactionalSink } from '../../../flow/index.ts';
+import { assert, crashPoint, type Clock, type Logger, MillraceError } from '../../../base/index.ts';
+import { databaseId, type Origin, type Position, type SourceIdentity, type TableName } from '../../../data/index.ts';
+import type { ChunkedLoad, Committed, ConsumerPosition, Load, LoadedChunk, LoadedTable, Piece, TableStep, TableStop, TableWrite, TransactionalSink } from '../../../flow/index.ts';
 import { type ConnectOptions, displayTarget, PgError } from '../../../wire/index.ts';
 import { complete, encodeAhead, incomplete, type Mode as ApplyMode, send } from './apply.ts';
 import { recordProjectId } from './bookkeeping.ts';
 import { emptyAsSource } from './empty.ts';
-import { Fence, fenced, isFenced, text } from './fence.ts';
+import { Fence, fenced, isFenced } from './fence.ts';
 import { State } from './fold.ts';
 import { notOlder, notOlderRows } from './guard.ts';
 import { isolate, isRowError, rowMissing, tryOrdered, unitsOf } from './isolate.ts';
 import { changeOf, changesOf, keysOf, type KeptChange, type Letter, rejected, writeLetter } from './letter-rows.ts';
 import { beginChunks, endChunks, forgetUnjoined, join } from './chunks.ts';
-import { readChunks } from './load-notes.ts';
+import type { Layout } from './layout.ts';
+import { forgetOthers, readChunks, readLoaded } from './load-notes.ts';
 import { type LoadContext, loadTable } from './loader.ts';
 import { OpenLetters } from './open-letters.ts';
 import { arbiter, type OrderedRow, sendOrdered } from './ordered.ts';
@@ -20,7 +21,7 @@ import { followedDatabase, noteOrigin } from './origins.ts';
 import { loadRanks } from './references.ts';
 import { refusedOf } from './refused.ts';
 import { describeTargetError, ensureSchema } from './schema.ts';
-import { Layouts, type Segment, segmentsOf } from './segments.ts';
+import { Layouts, rowsOf, type Segment, segmentsOf } from './segments.ts';
 import { type Failure, Session } from './session.ts';
 import { keepStop } from './table-shapes.ts';
 
@@ -41,6 +42,12 @@ export interface PostgresSinkOptions {
   followTypes?(): Promise<boolean>;
 }
 
+/** One of several sinks that share the work of another one, which keeps position and letters. */
+export interface Lane {
+  readonly fence: Fence;
+  database(): string | undefined;
+}
+
 /** A label that an enum does not have, a composite with another number of attributes. No message of the stream tells that a type has changed. */
 const oldTypeCodes: readonly string[] = ['22P02', '42804'];
 
@@ -49,6 +56,7 @@ type Mode = ApplyMode | 'isolate';
 
 export class PostgresSink implements TransactionalSink<TableStep> {
   readonly #options: PostgresSinkOptions;
+  readonly #lane: Lane | undefined;
   readonly #fence: Fence;
   readonly #layouts: Layouts;
   readonly #letters = new OpenLetters();
@@ -67,9 +75,10 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   /** A commit whose outcome is not known: the connection broke before its answer came. */
   #pending: { part: string; position: Position; epoch: bigint; committed: Committed } | undefined;
 
-  constructor(options: PostgresSinkOptions) {
+  constructor(options: PostgresSinkOptions, lane?: Lane) {
     this.#options = options;
-    this.#fence = new Fence(options.consumer);
+    this.#lane = lane;
+    this.#fence = lane?.fence ?? new Fence(options.consumer);
     this.#layouts = new Layouts(() => options.clock.monotonic());
   }
 
@@ -84,7 +93,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       const positions = await this.#fence.raise(this.#session, false);
       await forgetUnjoined(this.#session, this.#options.consumer);
       this.#database = await followedDatabase(this.#session.connection);
-      await this.#letters.load(this.#session, this.#options.consumer);
+      await this.#loadLetters(this.#session);
       return positions;
     } catch (error) {
       await this.close();
@@ -101,13 +110,47 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   }
 
   get database(): string | undefined {
-    return this.#database;
+    return this.#lane ? this.#lane.database() : this.#database;
+  }
+
+  protected get fence(): Fence {
+    return this.#fence;
+  }
+
+  protected get openSession(): Session {
+    assert(this.#session, 'the sink is not open');
+    return this.#session;
+  }
+
+  /** What is known of the tables of steps, and which of them have open letters. */
+  protected async lookAt(steps: readonly TableStep[]): Promise<{ layoutOf(write: TableWrite): Layout; hasLetters(table: TableName): boolean; readonly replicaRole: boolean }> {
+    const session = await this.#ready();
+    try {
+      if (this.#newLetters) await this.#loadLetters(session);
+      await this.#layouts.load(session, steps);
+    } catch (error) {
+      throw describeTargetError(error, this.#where);
+    }
+    const { replicaRole } = session;
+    return { layoutOf: (write) => this.#layouts.get(write, replicaRole), hasLetters: (table) => this.#letters.has(table), replicaRole };
+  }
+
+  /** Others than this sink have written letters. */
+  protected lettersChanged(): void {
+    this.#newLetters = true;
+  }
+
+  /** The letters of what a lane writes are its own: tables that have any are not shared. */
+  async #loadLetters(session: Session): Promise<void> {
+    this.#newLetters = false;
+    if (this.#lane) this.#letters.forgetAll();
+    else await this.#letters.load(session, this.#options.consumer);
   }
 
   /** With what changes of a source are marked. `origin`: where they were before. */
   #originOf(part: string, origin?: Origin): Origin | undefined {
     const source = databaseId(this.#options.identityOf(part));
-    return this.#database === undefined || source === undefined ? undefined : [source, ...(origin === undefined ? [] : [origin])].join(' ');
+    return this.database === undefined || source === undefined ? undefined : [source, ...(origin === undefined ? [] : [origin])].join(' ');
   }
 
   get #where(): string {
@@ -167,27 +210,19 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   /** A commit, whatever it takes; a failure leaves nothing behind. */
   async #guarded(session: Session, work: () => Promise<Committed>): Promise<Committed> {
     try {
-      if (this.#newLetters) await this.#letters.load(session, this.#options.consumer);
-      this.#newLetters = false;
+      if (this.#newLetters || this.#lane) await this.#loadLetters(session);
       return await work();
     } catch (error) {
       this.#layouts.clear();
       if (session.connection.closed) return await this.#afterBreak(error);
-      await session.rollback().then(() => this.#letters.load(session, this.#options.consumer)).catch(() => undefined);
+      await session.rollback().then(() => this.#loadLetters(session)).catch(() => undefined);
       throw describeTargetError(error, this.#where);
     }
   }
 
   /** What is remembered of the tables that were loaded for a source. */
   async tables(part: string): Promise<readonly LoadedTable[]> {
-    const { connection } = await this.#ready();
-    const rows = await connection.rows<{ source_table: string; target_table: string; state: string; snapshot_position: string | null; rows: string | null; oid: string | null; stopped: string | null }>(
-      'select source_table, target_table, state, snapshot_position, rows::text, source_oid::text as oid, stopped::text as stopped from millrace.tables where consumer = $1 and source = $2 order by 1, 2', [this.#options.consumer, part],
-    );
-    return rows.map((row) => ({
-      source: row.source_table, target: row.target_table, done: row.state === 'done', snapshotPosition: parseLsn(row.snapshot_position ?? '0/0'), rows: Number(row.rows ?? 0),
-      oid: Number(row.oid ?? 0), ...(row.stopped === null ? {} : { stopped: JSON.parse(row.stopped) as TableStop }),
-    }));
+    return readLoaded(await this.#ready(), this.#options.consumer, part);
   }
 
   /** Notes that a table of a source is stopped (`keepStop`). */
@@ -197,15 +232,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
 
   /** Forgets the loads of a source's tables that are not among these: nobody follows their changes now, so that they are to be read anew later. */
   async forgetOthers(part: string, current: readonly { readonly source: string; readonly target: string }[]): Promise<void> {
-    const session = await this.#ready();
-    await session.execute(
-      `with forgotten as (
-         update millrace.tables t set state = 'copying', snapshot_position = null, updated_at = pg_catalog.now() where consumer = $1 and source = $2 and state = 'done' and not exists (
-           select from pg_catalog.json_to_recordset($3::json) as c(source text, target text) where c.source = source_table and c.target = target_table)
-         returning consumer, source, source_table, target_table)
-       delete from millrace.chunks where (consumer, source, source_table, target_table) in (select consumer, source, source_table, target_table from forgotten)`,
-      text(this.#options.consumer, part, JSON.stringify(current)),
-    );
+    await forgetOthers(await this.#ready(), this.#options.consumer, part, current);
   }
 
   /** In which order tables are loaded; see loadRanks. */
@@ -264,7 +291,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       this.#session = session;
       this.#layouts.clear();
       await this.#fence.raise(session, true, this.#pending);
-      await this.#letters.load(session, this.#options.consumer);
+      await this.#loadLetters(session);
       return session;
     } catch (error) {
       this.#session?.connection.destroy();
@@ -302,7 +329,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     this.#fence.advance(session, part, position, identity);
     let kept = 0;
     for (const segment of segments) {
-      const outcome = await this.#sendSegment(session, segment, position, mode).catch((error: unknown) => causeOf(session, error));
+      const outcome = await this.#sendSegment(session, segment, position, mode).catch((error: unknown) => session.causeOf(error));
       if (typeof outcome !== 'number') return this.#judge(session, steps, outcome, mode);
       kept += outcome;
     }
@@ -321,7 +348,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       const { steps, position } = (end = piece);
       await this.#layouts.load(session, steps);
       for (const segment of segmentsOf(steps, this.#layouts, session.replicaRole)) {
-        const outcome = await this.#sendSegment(session, segment, position, mode).catch((error: unknown) => causeOf(session, error));
+        const outcome = await this.#sendSegment(session, segment, position, mode).catch((error: unknown) => session.causeOf(error));
         if (typeof outcome !== 'number') return this.#judge(session, steps, outcome, mode);
         kept += outcome;
         rows += rowsOf([segment]) - outcome;
@@ -338,7 +365,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   #begin(session: Session, part: string, origin: Origin | undefined): void {
     session.begin(origin);
     const source = origin?.split(' ')[0];
-    if (source === undefined || this.#noted.has(part)) return;
+    if (source === undefined || this.#lane || this.#noted.has(part)) return;
     this.#noted.add(part);
     noteOrigin(session, this.#options.consumer, part, source);
   }
@@ -444,7 +471,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     if (session.connection.closed) throw error;
     this.#pending = undefined;
     await session.rollback();
-    if (this.#letters.some) await this.#letters.load(session, this.#options.consumer);
+    if (this.#letters.some) await this.#loadLetters(session);
     if (sent.what === 'fence' && isFenced(error)) throw fenced(this.#options.consumer);
     const refused = this.#ofTables(sent.layout ? [sent.layout.address] : sent.tables, error);
     if (mode === 'isolate') throw refused;
@@ -459,13 +486,3 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     return refusedOf(tables, error, this.#where, this.#options.connect.user);
   }
 }
-
-/** An error that only tells that the transaction has failed already: what has failed in it. */
-async function causeOf(session: Session, error: unknown): Promise<Failure> {
-  const failure = error instanceof PgError && error.code === '25P02' ? await session.settle() : undefined;
-  if (failure) return failure;
-  throw error;
-}
-
-const rowsOf = (segments: readonly Segment[]): number =>
-  segments.reduce((sum, { tables, ordered, rejects }) => sum + ordered.length + rejects.length + tables.reduce((rows, { fold }) => rows + fold.changes, 0), 0);

@@ -5,6 +5,7 @@ import type { TargetTable } from '../../../flow/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 import { neverFilled } from '../sink/table-shapes.ts';
 import { type ActualTable, readTargetTables } from './actual-table.ts';
+import { parallelProblems } from './parallel.ts';
 import { planGrants, planSchemas } from './privileges.ts';
 import type { DdlStatement, TargetProblem } from './statement.ts';
 import { type Filled, type Fit, planCreate, planExisting, type Planned } from './tables.ts';
@@ -25,8 +26,8 @@ export interface TargetPlan {
   readonly existing: readonly { readonly table: ActualTable; readonly fits: Readonly<Record<string, Fit>> }[];
 }
 
-/** Compares what is wanted with what is there. Sets the session's search_path to empty. The result is the same for the same catalog. */
-export async function planTarget(connection: PgConnection, wanted: readonly TargetTable[]): Promise<TargetPlan> {
+/** Compares what is wanted with what is there. `parallel`: how many sessions are to write. Sets the session's search_path to empty. The result is the same for the same catalog. */
+export async function planTarget(connection: PgConnection, wanted: readonly TargetTable[], parallel = 1): Promise<TargetPlan> {
   const tables = mergeTables(wanted);
   const existing = new Map((await readTargetTables(connection, tables)).map((table) => [tableAddress(table), table]));
   const everyType = typesWithin(tables.flatMap((table) => table.columns.map((column) => column.type)));
@@ -57,6 +58,7 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
     const actual = existing.get(tableAddress(table));
     if (actual) fits.push({ table: actual, fits: await planExisting(connection, table, actual, loaded.get(tableAddress(table)), schemas.role, planned) });
   }
+  if (parallel > 1) problems.push(...(await parallelProblems(connection, fits.map((fit) => fit.table))));
   const needed = new Set(ddl.flatMap((statement) => statement.makesIn ?? []));
   return {
     ddl: [...schemas.missing.filter((statement) => needed.has(statement.schema)).map((statement) => ({ ...statement, ...userOf(statement.schema, ddl) })), ...ddl],
