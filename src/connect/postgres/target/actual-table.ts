@@ -42,6 +42,8 @@ export interface ActualTable extends TableName {
   readonly foreignKeys: boolean;
   /** Row-level security applies to this user. */
   readonly rowSecurity: boolean;
+  /** Itself or partitions of it, as SQL names them: a crash of the server empties them. */
+  readonly unlogged: readonly string[];
   readonly owned: boolean;
   readonly privileges: { readonly select: boolean; readonly insert: boolean; readonly update: boolean; readonly delete: boolean; readonly truncate: boolean };
 }
@@ -70,6 +72,8 @@ select coalesce(json_agg(json_build_object(
   'triggersAlways', exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('A', 'R')),
   'foreignKeys', exists (select from pg_catalog.pg_constraint k where k.contype = 'f' and c.oid in (k.conrelid, k.confrelid)),
   'rowSecurity', pg_catalog.row_security_active(c.oid),
+  'unlogged', (select coalesce(json_agg(x.oid::regclass::text order by x.oid), '[]')
+    from (select c.oid as relid union select relid from pg_catalog.pg_partition_tree(c.oid)) p join pg_catalog.pg_class x on x.oid = p.relid where x.relpersistence = 'u'),
   'owned', pg_catalog.pg_has_role(c.relowner, 'USAGE'),
   'privileges', json_build_object(
     'select', pg_catalog.has_table_privilege(c.oid, 'SELECT'), 'insert', pg_catalog.has_table_privilege(c.oid, 'INSERT'),

@@ -183,6 +183,22 @@ test('a key that ON CONFLICT cannot use is a warning whose hint mends it', async
   await target.close();
 });
 
+test('what a crash would empty is a warning whose hint mends it', async () => {
+  await source.query('create schema fast; create table fast.a (x int primary key); create table fast."B" (x int primary key); create table fast.c (x int primary key)');
+  const wanted = await wantedOf('fast.*');
+  const target = await emptyTarget();
+  await target.query(`create schema fast; create unlogged table fast.a (x int primary key); create table fast."B" (x int primary key) partition by range (x);
+    create unlogged table fast.low partition of fast."B" for values from (0) to (9); create table fast.high partition of fast."B" default; create table fast.c (x int primary key)`);
+  const plan = await planTarget(target, wanted);
+  assert.deepEqual(plan.problems.map((problem) => [problem.level, problem.table, problem.message]), [
+    ['warning', 'fast."B"', "fast.low is unlogged: a crash of the server empties it, while the replica's position stays"],
+    ['warning', 'fast.a', "fast.a is unlogged: a crash of the server empties it, while the replica's position stays"],
+  ]);
+  for (const problem of plan.problems) await target.query(problem.hint);
+  assert.deepEqual((await planTarget(target, wanted)).problems, []);
+  await target.close();
+});
+
 test('a role without privileges gets the grants that it needs, and they suffice', async () => {
   const target = await emptyTarget();
   await target.query(`create role writer login; create schema there; create table there.t (id int primary key);

@@ -61,6 +61,7 @@ export async function planExisting(
     return {};
   }
   if (actual.rowSecurity) problem('error', `row-level security applies to ${role} on ${address}, so rows cannot be written by COPY`, `alter role ${role} bypassrls`);
+  for (const one of actual.unlogged) problem('warning', `${one} is unlogged: a crash of the server empties it, while the replica's position stays`, `alter table ${one} set logged`);
 
   const fits: Record<string, Fit> = {};
   const pairs: { wanted: TargetColumn; actual: ActualColumn }[] = [];
