@@ -141,9 +141,9 @@ export class Session {
     throw error;
   }
 
-  /** Copies rows into an empty temporary table with the layout's columns and returns its name. */
+  /** Copies rows into an empty temporary table with the layout's columns, or keys that are numbered (`n`), and returns its name. */
   stage(layout: Layout, columns: readonly string[], write: (emit: (chunk: Buffer) => void) => void, sent: Omit<Sent, 'promise'>): string {
-    const shape = stageColumns(layout);
+    const shape = stageColumns(layout, columns[0] === 'n');
     const names = this.#stages.get(shape) ?? [];
     this.#stages.set(shape, names);
     const use = this.#stageUses.get(shape) ?? 0;
@@ -154,7 +154,7 @@ export class Session {
       names[use] = { name, rolledBack: false };
       this.#newStages.add(shape);
       // ON COMMIT DELETE ROWS truncates in place, which costs less than TRUNCATE or DELETE.
-      this.tell('other', `create temp table ${name.slice('pg_temp.'.length)} (n int4, ${shape}) on commit ${this.connection.pooled ? 'drop' : 'delete rows'}`);
+      this.tell('other', `create temp table ${name.slice('pg_temp.'.length)} (${shape}) on commit ${this.connection.pooled ? 'drop' : 'delete rows'}`);
     }
     this.track({ ...sent, promise: this.copy(copyInto(name, columns), write) });
     return name;

@@ -15,8 +15,9 @@ const sameKey = (layout: Layout): string => layout.key.map((i) => `t.${at(layout
 
 export const allColumns = (layout: Layout): number[] => layout.columns.map((_, i) => i);
 
-/** A temporary table's columns. */
-export const stageColumns = (layout: Layout): string => layout.columns.map((column, i) => `c${i} ${column.stageText}`).join(', ');
+/** A temporary table's columns; of one with numbered keys only these, since a table of 1,600 columns leaves no room for a number. */
+export const stageColumns = (layout: Layout, numbered: boolean): string =>
+  [...(numbered ? ['n int4'] : []), ...(numbered ? layout.key : allColumns(layout)).map((i) => `c${i} ${at(layout, i).stageText}`)].join(', ');
 
 /** The parameters $1 … as a relation: one array a column. */
 export const arrayRelation = (layout: Layout, columns: readonly number[]): string =>
