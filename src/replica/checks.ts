@@ -1,7 +1,7 @@
 // Whether a replica can go on from its position.
 import { MillraceError } from '../base/index.ts';
 import type { Position } from '../data/index.ts';
-import type { ConsumerPosition, Feed, Source, SourceState } from '../flow/index.ts';
+import type { ConsumerPosition, Feed, LoadedTable, Source, SourceState } from '../flow/index.ts';
 
 /** Throws SOURCE_CHANGED or SLOT_LOST when the source is not one that the replica can go on from. */
 export async function checkIdentity(known: ConsumerPosition, state: SourceState, source: Source, replica: string): Promise<void> {
@@ -34,6 +34,16 @@ export async function checkIdentity(known: ConsumerPosition, state: SourceState,
 export function checkGap(position: Position, { source, stream: { start } }: Feed, replica: string): void {
   if (start === undefined || position >= start) return;
   throw new MillraceError('POSITION_GAP', `replica "${replica}" stands at ${source.formatPosition(position)}, but source and log begin at ${source.formatPosition(start)}`, {
+    hint: `run \`millrace resync ${replica}\` to read its tables again`,
+  });
+}
+
+/** Throws POSITION_GAP when tables were read and the position behind them is gone: it is there before the first of them is done. */
+export function checkPositionKept(records: readonly LoadedTable[], { name }: Source, replica: string): void {
+  const done = records.filter((record) => record.done);
+  if (done.length === 0) return;
+  throw new MillraceError('POSITION_GAP', `somebody has removed the position of replica "${replica}" in source "${name}" from millrace.positions`, {
+    detail: `${done.map((record) => record.target).join(', ')}: read before, and nobody knows which changes are there`,
     hint: `run \`millrace resync ${replica}\` to read its tables again`,
   });
 }

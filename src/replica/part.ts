@@ -3,7 +3,7 @@ import { assert } from '../base/index.ts';
 import { AbandonedTransaction } from '../bus/index.ts';
 import { cameThrough, type Origin, type Position, type Relation, type Run, tableAddress } from '../data/index.ts';
 import { type Committed, type ConsumerPosition, type FeedMembership, type Piece, type SelectedTables, type SourceState, TablesRefused, type TableStep, type TableStop } from '../flow/index.ts';
-import { checkGap, checkIdentity } from './checks.ts';
+import { checkGap, checkIdentity, checkPositionKept } from './checks.ts';
 import { RowNotSent } from './chunks.ts';
 import { Errands } from './errands.ts';
 import { currentShapes, Fitting, shapeKey } from './fitting.ts';
@@ -68,6 +68,7 @@ export class Part {
     this.routes = routes;
     const found = positions.find((position) => position.part === this.source);
     if (found) await checkIdentity(found, state, feed.source, this.#options.replica);
+    else checkPositionKept(await target.tables(this.source), feed.source, this.#options.replica);
     await this.#fitAtStart(routes, found !== undefined);
     let known = found?.position;
     if (found?.begun !== undefined) known = await this.#endBegun(found.position, found.begun, routes, state, signal);

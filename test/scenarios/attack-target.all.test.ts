@@ -35,6 +35,20 @@ test('the schema millrace is removed while it runs: said, and nothing is written
   await faults.equal();
 });
 
+test('positions are removed while nothing runs: a gap, until the tables are read again', async () => {
+  await faults.up();
+  await scenario.stop();
+  await scenario.copy.query('delete from millrace.positions');
+  await faults.write(3);
+  const running = await scenario.up();
+  await until(() => replica()?.state === 'failed');
+  assert.match(replica()?.reason ?? '', /somebody has removed the position of replica "warehouse".*\[POSITION_GAP\]/);
+  assert.match(replica()?.next ?? '', /millrace resync warehouse/);
+  await running.resync('warehouse', []);
+  await faults.write(3);
+  await faults.equal();
+});
+
 test('the database is dropped and made again: everything is read anew', async () => {
   await faults.up();
   const database = new URL(scenario.targetUrl).pathname.slice(1);
