@@ -5,6 +5,7 @@ import { cliReference } from '../src/cli/index.ts';
 import { configurationReference, jsonSchema } from '../src/control/index.ts';
 import { expressionsReference } from '../src/expr/index.ts';
 import { dashboard } from './docs/dashboard.ts';
+import { debeziumReference } from './docs/debezium.ts';
 import { errorsReference } from './docs/errors.ts';
 import { measuredTable } from './docs/measured.ts';
 import { metricsReference } from './docs/metrics.ts';
@@ -15,6 +16,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     ['docs/monitoring/grafana.json', dashboard()],
     ['docs/reference/cli.md', await cliReference()],
     ['docs/reference/configuration.md', await configurationReference()],
+    ['docs/reference/debezium.md', debeziumReference()],
     ['docs/reference/errors.md', errorsReference()],
     ['docs/reference/expressions.md', expressionsReference()],
     ['docs/reference/metrics.md', metricsReference()],

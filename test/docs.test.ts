@@ -130,7 +130,7 @@ async function checkCommand(line: string): Promise<void> {
     return;
   }
   if (program === 'export') return;
-  assert.ok(program === 'psql' || program === 'node', `"${program}" is no command that this test knows`);
+  assert.ok(['psql', 'node', 'kcat'].includes(program), `"${program}" is no command that this test knows`);
   for (const file of args.filter((arg) => arg.includes('/') && !arg.includes(':'))) assert.ok(existsSync(join(root, file)), `${file} is not there`);
 }
 

@@ -5,16 +5,20 @@ import { loadProject, logFolder, unknownName, type Project, type SourceSpec } fr
 import { parseLsn, parseTablePattern, type Run, selects, splitName, tableAddress, type TablePattern } from '../data/index.ts';
 import { changesOf, changeJson, changeText, truncateText } from './change-text.ts';
 import { colorsFor, flag, printLine, text, type Command } from './command.ts';
+import { describeFile } from './tail-describe.ts';
 
 export const command: Command = {
   description:
     'Shows each change with its operation, key and values: old → new where the table\'s replica identity is full, else what the row holds afterwards. Changes are kept until ' +
-    'every replica has them, in whole segments, so only the recent past can be shown. It reads files only: it works beside `millrace up` and without it.',
-  arguments: [{ name: 'SOURCE.SCHEMA.TABLE', summary: 'a table, a pattern of tables (shop.public.*), or a source for all of it' }],
+    'every replica has them, in whole segments, so only the recent past can be shown. It reads files only: it works beside `millrace up` and without it. ' +
+    'With `--describe` it reads records of Kafka topics from a file instead, as `kcat -J` prints them, and says which envelope they have, the inferred columns, types and keys, ' +
+    'what Debezium has lost or written wrongly with the setting that mends it, and the replica that fits. No project is needed for that.',
+  arguments: [{ name: 'SOURCE.SCHEMA.TABLE', summary: 'a table, a pattern of tables (shop.public.*), or a source for all of it; with --describe a file, or - for standard input' }],
   options: [
     { flags: '--from <position>', summary: 'begin at this position (0/16B3748), or at `start`, the oldest that is kept; default: now, with --no-follow start' },
     { flags: '--no-follow', summary: 'end at the newest change instead of waiting for more' },
-    { flags: '--json', summary: 'one JSON document a line' },
+    { flags: '--describe', summary: 'say what the records in the file SOURCE.SCHEMA.TABLE are' },
+    { flags: '--json', summary: 'one JSON document a line; with --describe one document' },
   ],
   json: `{
   source: string, table: string, op: "insert" | "update" | "delete" | "truncate",
@@ -24,14 +28,33 @@ export const command: Command = {
   after: Row | null,
   unchanged: string[]           // large values that the source did not send again
 }
-// Row: column → boolean, number (int2, int4, float), parsed json, or PostgreSQL's text for everything else`,
+// Row: column → boolean, number (int2, int4, float), parsed json, or PostgreSQL's text for everything else
+
+// with --describe
+{
+  topics: {
+    topic: string,
+    envelope: "debezium" | "debezium-schema" | "flat" | "flat-schema" | "outbox" | "heartbeat" | "transaction" | "schemaChange" | "message" | "binary" | "unknown",
+    records: number, counts: { [what: string]: number },
+    tables: {
+      schema: string, name: string, key: string[],
+      columns: { name: string, typeText: string, confidence: "certain" | "likely" | "guess", remark?: string, inKey: boolean, nulls: number, values: number }[],
+      sample?: { [column: string]: string | null }   // PostgreSQL's text
+    }[],
+    losses: { code: string, column: string, count: number, sample: string, says: string, mend: string, effect: "refused" | "restored" | "possible" }[],
+    unreadable?: { count: number, first: string }
+  }[],
+  yaml?: string   // the replica that fits
+}`,
   examples: [
     ['millrace tail shop.public.orders', 'the changes of a table as they come'],
     ['millrace tail shop --from start --no-follow --json', 'everything that is kept, for a script'],
+    ['millrace tail orders.ndjson --describe', 'what a topic holds that `kcat -C -e -J` has written to a file'],
   ],
   graceful: true,
   async run(context) {
     const { folder, args, env, stdout, signal } = context;
+    if (flag(context, 'describe')) return describeFile(context, args[0] ?? '-');
     const { project } = await loadProject(folder, { env });
     const { source, pattern } = readTarget(args[0] ?? '', project);
     const follow = flag(context, 'follow');

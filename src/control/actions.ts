@@ -34,6 +34,8 @@ export const resyncRows: typeof import('./resync.ts').resyncRows = async (...ask
 
 export const describeSources: typeof import('./describe.ts').describeSources = async (...asked) => (await import('./describe.ts')).describeSources(...asked);
 
+export const describeRecords: typeof import('./describe-records.ts').describeRecords = async (...asked) => (await import('./describe-records.ts')).describeRecords(...asked);
+
 export const configurationReference = async (): Promise<string> => (await import('./project/reference.ts')).configurationReference();
 
 export const jsonSchema = async (): Promise<object> => (await import('./project/reference.ts')).jsonSchema();

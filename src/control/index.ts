@@ -4,7 +4,7 @@ export { logFolder, unknownName } from './names.ts';
 export { findRunning, requireRunning } from './client.ts';
 export { assertNotRunning, readRunFile } from './run-file.ts';
 export {
-  adopt, checkProject, configurationReference, describeSources, diagnoseProject, jsonSchema, loadProject, planProject, planRemoval, resync, resyncRows, run,
+  adopt, checkProject, configurationReference, describeRecords, describeSources, diagnoseProject, jsonSchema, loadProject, planProject, planRemoval, resync, resyncRows, run,
   runProject,
   stoppedStatus, verify,
 } from './actions.ts';
