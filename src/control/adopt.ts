@@ -143,7 +143,7 @@ async function adoptReplica(source: SourceSpec, { spec, record }: Candidate, sta
 }
 
 /** A stored shape with the numbers that the columns have now; undefined when one of them is not there any more under its name. */
-function renumber({ gone: _gone, unsent: _unsent, ...shape }: TableShape, { target, relation }: Route): TableShape | undefined {
+function renumber({ gone: _gone, unsent: _unsent, partitions: _partitions, ...shape }: TableShape, { target, relation }: Route): TableShape | undefined {
   const numbers = new Map(target.columns.map(({ name, number }) => [name, number]));
   if (shape.columns.some(({ name, number }) => number !== undefined && numbers.get(name) === undefined)) return undefined;
   const withheld = shape.withheld?.flatMap(({ name }) => {

@@ -9,7 +9,7 @@ export {
 } from './names.ts';
 export { cameThrough, databaseId, type Origin, originPrefix } from './origin.ts';
 export { asLsn, asPosition, formatLsn, parseLsn, type Lsn, type Position, type SourceIdentity } from './position.ts';
-export { baseType, type Column, type PgType, type Relation, type ReplicaIdentity } from './relation.ts';
+export { baseType, type Column, type Partition, type PartitionName, type PgType, type Relation, type ReplicaIdentity } from './relation.ts';
 export { batchFrom, firstRowFrom, runAfter, runBytes, runRows, transactionOf, type Run, type Transaction, type Truncate } from './run.ts';
 export { RunBuilder } from './run-builder.ts';
 export { fieldOf, locateFields, writeField, writeFields } from './tuple.ts';

@@ -37,6 +37,23 @@ export interface Column {
   readonly number?: number;
 }
 
+/** A table that belongs to a partitioned one, at whatever depth; as it is remembered. */
+export interface PartitionName {
+  readonly oid: number;
+  /** Schema and name, for messages. */
+  readonly name: string;
+  /** Tells one time of being a partition from another. */
+  readonly since: string;
+}
+
+export interface Partition extends PartitionName {
+  readonly parent: number;
+  /** It was a table of its own before. */
+  readonly attached: boolean;
+  /** It, or what it is beneath, was attached, and there are rows in it. */
+  readonly rows: boolean;
+}
+
 /** What an update or delete tells about the old row. */
 export type ReplicaIdentity = 'default' | 'index' | 'full' | 'nothing';
 
@@ -52,7 +69,9 @@ export interface Relation extends TableName {
   readonly appendOnly?: true;
   /** Numbers of columns that the source does not send, as far as they are known. */
   readonly unsent?: readonly number[];
-  /** A hash of all but that: equal versions are equal shapes. */
+  /** Of a partitioned table: what lies beneath it, as far as that is known. */
+  readonly partitions?: readonly Partition[];
+  /** A hash of all but these two: equal versions are equal shapes. */
   readonly version: string;
 }
 

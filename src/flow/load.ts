@@ -1,5 +1,5 @@
 // The snapshot path into a target: a table, filled in one transaction together with the note that it is done, or in several, a chunk each.
-import type { KeyRange, Position, TableName } from '../data/index.ts';
+import type { KeyRange, PartitionName, Position, TableName } from '../data/index.ts';
 import type { TableStep, TargetTable } from './table-write.ts';
 
 /** What the target remembers of a table's snapshot. */
@@ -34,6 +34,8 @@ export interface TableShape {
   readonly gone?: readonly { readonly number: number; readonly name: string }[];
   /** Numbers of columns of the source that were not sent. */
   readonly unsent?: readonly number[];
+  /** What the source's table consisted of. */
+  readonly partitions?: readonly PartitionName[];
   /** Columns of the source that rules drop or mask. */
   readonly withheld?: readonly { readonly number: number; readonly name: string }[];
 }
@@ -78,13 +80,14 @@ export interface Load {
 }
 
 /** The shape of a table that is there now, as it is stored. */
-export function shapeOf({ columns, key, left, gone, unsent, withheld }: TargetTable): TableShape {
+export function shapeOf({ columns, key, left, gone, unsent, partitions, withheld }: TargetTable): TableShape {
   return {
     columns: columns.map(({ name, typeText, notNull, number }) => ({ name, typeText, notNull, ...(number === undefined ? {} : { number }) })),
     key: key.map((i) => columns[i]?.name ?? ''),
     ...(left && left.length > 0 ? { left } : {}),
     ...(gone && gone.length > 0 ? { gone } : {}),
     ...(unsent && unsent.length > 0 ? { unsent } : {}),
+    ...(partitions ? { partitions: partitions.map(({ oid, name, since }) => ({ oid, name, since })) } : {}),
     ...(withheld && withheld.length > 0 ? { withheld } : {}),
   };
 }

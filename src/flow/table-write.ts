@@ -1,6 +1,6 @@
 // What a transactional sink for tables is given: steps, each either the rows of one run (for several target tables) or a truncate.
 import type { MillraceError } from '../base/index.ts';
-import type { Batch, Column, TableName } from '../data/index.ts';
+import type { Batch, Column, PartitionName, TableName } from '../data/index.ts';
 
 /** A column as the rows carry it. The sink casts when the target's real column has another type; rows older than the column get `missing`. */
 export interface TargetColumn extends Column {
@@ -25,6 +25,10 @@ export interface TargetTable extends TableName {
   readonly gone?: readonly { readonly number: number; readonly name: string }[];
   /** Numbers of columns of the source that are not sent, to be remembered with the shape. */
   readonly unsent?: readonly number[];
+  /** What the source's table consists of, to be remembered with the shape; which of them have come with rows since it was remembered, and which have gone. */
+  readonly partitions?: readonly PartitionName[];
+  readonly attached?: readonly string[];
+  readonly detached?: readonly string[];
   /** Columns of the source that rules drop or mask, to be remembered with the shape. */
   readonly withheld?: readonly { readonly number: number; readonly name: string }[];
   /** Others write it too: rows that are newer than a change are left as they are, by the columns that `guardColumns` names. */

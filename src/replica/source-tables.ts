@@ -6,7 +6,7 @@ import { Chunks, RowNotSent } from './chunks.ts';
 
 /** Whether nothing has to be begun anew because of other tables. */
 export function sameTables(a: SelectedTables, b: SelectedTables): boolean {
-  const nameOf = (relation: Relation): string => `${tableAddress(relation)} ${relation.unsent?.join() ?? ''}`;
+  const nameOf = (relation: Relation): string => `${tableAddress(relation)} ${relation.unsent?.join() ?? ''} ${relation.partitions?.map(({ oid, since }) => `${oid}-${since}`).join() ?? ''}`;
   const known = new Map(a.relations.map((relation) => [relation.oid, nameOf(relation)]));
   return a === b || a.relations.length === b.relations.length && b.relations.every((relation) => known.get(relation.oid) === nameOf(relation) && a.since(relation) === b.since(relation));
 }

@@ -23,7 +23,9 @@ const descriptors = new WeakMap<Relation, { version: Buffer; json: Buffer }>();
 
 function descriptorOf(relation: Relation): { version: Buffer; json: Buffer } {
   let found = descriptors.get(relation);
-  if (!found) descriptors.set(relation, (found = { version: Buffer.from(relation.version), json: Buffer.from(JSON.stringify(relation)) }));
+  // A table may have thousands of partitions, and nobody asks a run for them.
+  const { partitions: _, ...rest } = relation;
+  if (!found) descriptors.set(relation, (found = { version: Buffer.from(relation.version), json: Buffer.from(JSON.stringify(rest)) }));
   return found;
 }
 

@@ -1,8 +1,9 @@
 // Tables as the source's catalog has them, in the shape in which the stream will send them.
 import { createHash } from 'node:crypto';
 import type { RelationMessage } from '../../codec/index.ts';
-import { type Column, type Relation, type ReplicaIdentity, selects, type TableName, type TablePattern } from '../../data/index.ts';
+import { type Column, type Partition, type Relation, type ReplicaIdentity, selects, type TableName, type TablePattern } from '../../data/index.ts';
 import type { PgConnection } from '../../wire/index.ts';
+import { partitionsSql } from './partitions.ts';
 import { TypeCatalog } from './types.ts';
 
 /** A table with what planning and doctoring need beyond its shape. */
@@ -31,6 +32,7 @@ interface TableRow {
   rows: number;
   identityIndex: string[] | null;
   primaryKey: string[] | null;
+  partitions: Partition[] | null;
   columns: { name: string; type: number; typmod: number; text: string; notNull: boolean; generated: string; toast: boolean; missing: string | null; filled: boolean; number: number }[] | null;
 }
 
@@ -56,6 +58,7 @@ select coalesce(json_agg(json_build_object(
   'rows', c.reltuples::int8,
   'identityIndex', (select json_agg(a.attname order by k.i) from pg_catalog.pg_index x, unnest(x.indkey::int2[]) with ordinality k(attnum, i),
      pg_catalog.pg_attribute a where x.indrelid = c.oid and x.indisreplident and a.attrelid = c.oid and a.attnum = k.attnum and k.i <= x.indnkeyatts),
+  'partitions', case when c.relkind = 'p' then ${partitionsSql} end,
   'primaryKey', (select json_agg(a.attname order by k.i) from pg_catalog.pg_index x, unnest(x.indkey::int2[]) with ordinality k(attnum, i),
      pg_catalog.pg_attribute a where x.indrelid = c.oid and x.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum and k.i <= x.indnkeyatts),
   'columns', (select json_agg(json_build_object('name', a.attname, 'type', a.atttypid::int8, 'typmod', a.atttypmod,
@@ -109,7 +112,7 @@ function toCatalogTable(row: TableRow, types: TypeCatalog, generatedAreSent: boo
   const identity = identityName(row.identity);
   const keyNames = (identity === 'index' ? row.identityIndex : row.primaryKey) ?? [];
   return {
-    relation: withUnsent(makeRelation(row, columns, identity, identity === 'nothing' ? [] : keyNames), unsent),
+    relation: besides(makeRelation(row, columns, identity, identity === 'nothing' ? [] : keyNames), unsent, row.kind === 'p' ? (row.partitions ?? []) : undefined),
     leftOut,
     toastable: kept.filter((column) => column.toast).map((column) => column.name),
     partitioned: row.kind === 'p',
@@ -130,7 +133,9 @@ export function makeRelation(table: TableName & { oid: number }, columns: readon
   return { ...shape, version: createHash('sha256').update(text).digest('hex').slice(0, 16) };
 }
 
-const withUnsent = (relation: Relation, unsent: readonly number[]): Relation => (unsent.length === 0 ? relation : { ...relation, unsent });
+/** With what no version tells. */
+const besides = (relation: Relation, unsent: readonly number[], partitions: readonly Partition[] | undefined): Relation =>
+  ({ ...relation, ...(unsent.length === 0 ? {} : { unsent }), ...(partitions ? { partitions } : {}) });
 
 const asAppendOnly = (relation: Relation): Relation => ({ ...relation, appendOnly: true, version: `${relation.version}a` });
 
@@ -205,7 +210,7 @@ export class StreamRelations {
     // What is still there and has been known is left out now, if the message does not have it.
     const wasKnown = new Set([...(known?.columns.map((column) => column.number) ?? []), ...(known?.unsent ?? [])]);
     const unsent = live.filter((row) => row.dropped === 'false' && wasKnown.has(Number(row.number)) && !numbers.includes(Number(row.number))).map((row) => Number(row.number));
-    const plain = withUnsent(makeRelation(message, columns, identity, this.#keyOrder(message, keyNames)), unsent);
+    const plain = besides(makeRelation(message, columns, identity, this.#keyOrder(message, keyNames)), unsent, known?.partitions);
     const relation = this.#isAppendOnly(plain) ? asAppendOnly(plain) : plain;
     if (known?.version === relation.version) return known;
     this.#byOid.set(relation.oid, relation);

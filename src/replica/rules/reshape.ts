@@ -2,13 +2,14 @@
 import { displayIdent, tableAddress } from '../../data/index.ts';
 import type { TableShape, TargetColumn, TargetTable } from '../../flow/index.ts';
 import type { SchemaChanges, TableRule } from '../spec.ts';
+import { partitionsOf } from './partitions.ts';
 import type { Plan } from './plan.ts';
 import { Problems, type RuleProblem } from './problem.ts';
 
 export interface Reshaped {
   readonly plan: Plan;
   /** What the target table gets besides columns and key. */
-  readonly history: Pick<TargetTable, 'keyWas' | 'reused' | 'frozen' | 'left' | 'gone' | 'unsent' | 'withheld'>;
+  readonly history: Pick<TargetTable, 'keyWas' | 'reused' | 'frozen' | 'left' | 'gone' | 'unsent' | 'partitions' | 'attached' | 'detached' | 'withheld'>;
   readonly problems: readonly RuleProblem[];
   /** What the policy leaves out. */
   readonly notes: readonly string[];
@@ -18,10 +19,11 @@ export interface Reshaped {
 export function reshape(plan: Plan, shape: TableShape | undefined, policy: SchemaChanges): Reshaped {
   const withheld = withheldBy(plan.rule, plan);
   const unsent = plan.relation.unsent ?? [];
-  if (!shape) return { plan, history: { withheld, unsent }, problems: [], notes: [] };
+  const partitions = partitionsOf(plan.relation, shape);
+  if (!shape) return { plan, history: { withheld, unsent, ...partitions }, problems: [], notes: [] };
   const problems = new Problems(tableAddress(plan.relation), plan.rule?.place);
   refuseEscape(plan, shape, problems);
-  if (policy === 'freeze') return { ...freeze(plan, shape, problems), history: { frozen: true, withheld, unsent, gone: goneFrom(plan, shape), keyWas: shape.key }, problems: problems.list };
+  if (policy === 'freeze') return { ...freeze(plan, shape, problems), history: { frozen: true, withheld, unsent, ...partitions, gone: goneFrom(plan, shape), keyWas: shape.key }, problems: problems.list };
   const columns = plan.columns.map((one) => ({ ...one, column: withPast(one.column, shape) }));
   const reused = plan.columns.flatMap(({ column }) => (takesNameOf(column, shape) ? [column.name] : []));
   if (policy === 'fail') {
@@ -29,7 +31,7 @@ export function reshape(plan: Plan, shape: TableShape | undefined, policy: Schem
     if (what.length > 0) problems.add('SCHEMA_CHANGED', `its shape has changed: ${what.join(', ')}`, 'read the table again in its new shape with `millrace resync`');
   }
   const left = leftBehind(columns.map((one) => one.column), shape);
-  return { plan: { ...plan, columns }, history: { withheld, unsent, keyWas: shape.key, reused, left, gone: goneFrom(plan, shape) }, problems: problems.list, notes: [] };
+  return { plan: { ...plan, columns }, history: { withheld, unsent, ...partitions, keyWas: shape.key, reused, left, gone: goneFrom(plan, shape) }, problems: problems.list, notes: [] };
 }
 
 /** Columns of the target that none of the source's is written to any more. */

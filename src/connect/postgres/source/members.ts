@@ -6,7 +6,7 @@ import type { RefusedTable } from '../../../flow/index.ts';
 import { describePgError, PgError, type PgConnection } from '../../../wire/index.ts';
 import type { CatalogTable } from '../catalog.ts';
 import { notYet, readSince, type Since, type SourceNames, withMark } from './owner.ts';
-import { columnList, ensurePublication, publicationMembers, readMembers, readSlot, unsentOf } from './slot.ts';
+import { columnList, ensurePublication, publicationMembers, readMembers, readSlot, sendsRoots, underOwnNames, unsentOf } from './slot.ts';
 
 export interface Members {
   readonly tables: readonly CatalogTable[];
@@ -23,6 +23,7 @@ const catalogMarkSql = `select pg_catalog.md5(
     where c.relkind in ('r', 'p') and c.relpersistence = 'p' and c.oid >= 16384), '')
   || coalesce((select pg_catalog.string_agg(pg_catalog.concat_ws(' ', r.oid, r.prrelid, r.prattrs), ',' order by r.oid)
     from pg_catalog.pg_publication_rel r join pg_catalog.pg_publication p on p.oid = r.prpubid where p.pubname = $1), '')
+  || coalesce((select p.pubviaroot::text from pg_catalog.pg_publication p where p.pubname = $1), '')
   || coalesce((select pg_catalog.string_agg(s.pnnspid::text, ',' order by s.pnnspid)
     from pg_catalog.pg_publication_namespace s join pg_catalog.pg_publication p on p.oid = s.pnpubid where p.pubname = $1), '')) as mark`;
 
@@ -75,7 +76,12 @@ export async function followMembers(control: PgConnection, source: string, selec
     (isSent ? tables : missing).push(table);
   }
   if (!managed) {
+    const viaRoots = await sendsRoots(control, publication);
     for (const table of missing) {
+      if (table.partitioned && !viaRoots) {
+        refuse(table, underOwnNames(control, publication, table));
+        continue;
+      }
       const drop = members.has(tableAddress(table.relation)) ? `alter publication ${quoteIdent(publication)} drop table ${quoteTable(table.relation)}; ` : '';
       refuse(table, new MillraceError('PUBLICATION_MISSING', `publication "${publication}" does not hold ${tableAddress(table.relation)} as configured`, {
         where: control.where, hint: `${drop}alter publication ${quoteIdent(publication)} add table ${publicationMembers([table])};`,

@@ -188,6 +188,8 @@ export async function ensurePublication(control: PgConnection, tables: readonly 
     }
     const alter = `alter publication ${quoteIdent(name)} set table ${publicationMembers(tables)}`;
     if (!managed) {
+      const [apart] = missing.filter((table) => table.partitioned);
+      if (apart && !(await sendsRoots(control, name))) throw underOwnNames(control, name, apart, `run${there}: `);
       throw new MillraceError('PUBLICATION_MISSING', `publication "${name}" does not hold ${missing.map((table) => tableAddress(table.relation)).join(', ')} as configured`, {
         where: control.where, hint: `run${there}: ${alter};`,
       });
@@ -209,6 +211,15 @@ export async function ensurePublication(control: PgConnection, tables: readonly 
     throw describePgError(error, control.where);
   }
 }
+
+/** Whether a publication sends the rows of partitions as those of their root. */
+export const sendsRoots = async (control: PgConnection, publication: string): Promise<boolean> =>
+  (await control.rows<{ via: string }>('select pubviaroot::text as via from pg_catalog.pg_publication where pubname = $1', [publication]))[0]?.via === 'true';
+
+export const underOwnNames = (control: PgConnection, publication: string, { relation }: CatalogTable, run = ''): MillraceError =>
+  new MillraceError('PUBLICATION_MISSING', `publication "${publication}" sends partitions of ${tableAddress(relation)} under their own names`, {
+    where: control.where, hint: `${run}alter publication ${quoteIdent(publication)} set (publish_via_partition_root = true);`,
+  });
 
 export const columnList = (table: CatalogTable): string => table.relation.columns.map((column) => column.name).sort().join('\0');
 

@@ -143,7 +143,7 @@ export class PostgresSource implements Source {
     const since = ({ schema, name }: TableName): Lsn => marks.get(tableAddress({ schema, name })) ?? marks.get('*') ?? asLsn(0n);
     this.#tables = tables;
     const relations = tables.map((table) => table.relation);
-    const followed = relations.map((relation) => [relation.oid, tableAddress(relation), formatLsn(since(relation)), relation.unsent]);
+    const followed = relations.map((relation) => [relation.oid, tableAddress(relation), formatLsn(since(relation)), relation.unsent, relation.partitions?.map((partition) => [partition.oid, partition.since])]);
     this.#selected = JSON.stringify([followed, refused.map((one) => [tableAddress(one), one.error.message])]);
     return { relations, refused, since };
   }

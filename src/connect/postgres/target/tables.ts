@@ -87,6 +87,13 @@ export async function planExisting(
     notes.push({ table: address, what: `rows that are there have values of their own in the new column ${displayIdent(column.name)}` });
     readAgain.add(address);
   }
+  for (const partition of loaded === 'once' ? (table.attached ?? []) : []) {
+    notes.push({ table: address, what: `partition ${partition} came with rows, which the stream does not have` });
+    readAgain.add(address);
+  }
+  for (const partition of loaded === 'once' ? (table.detached ?? []) : []) {
+    notes.push({ table: address, what: `partition ${partition} is gone; its rows stay at the target: delete them there, or read the table again with \`millrace resync\`` });
+  }
   const castable = await assignable(connection, pairs);
   pairs.forEach(({ wanted, actual: there }, i) => {
     const column = ident(wanted.name);
