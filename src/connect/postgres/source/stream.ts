@@ -166,7 +166,7 @@ class Stream {
   #handle(bytes: Buffer, from: number, to: number): void {
     const kind = bytes[from];
     if (kind === XLOG_DATA) {
-      this.pace.sent(bytes.readUInt32BE(from + 21));
+      this.pace.sent(bytes.readUInt32BE(from + 21), to - from);
       if (this.#inProgress.takes(bytes[from + 25])) {
         const taken = this.#inProgress.take(bytes, from + 25, to);
         if (taken instanceof Promise) this.#block(taken);
