@@ -1,17 +1,20 @@
 // tail --describe: a file becomes a description for people or as JSON, with a part of millrace.yaml.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { after, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { parse } from 'yaml';
 import { command } from './tail.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-describe-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-async function describe(lines: readonly string[], options: Record<string, boolean> = {}): Promise<string> {
+async function describe(lines: readonly string[], options: Record<string, boolean | string> = {}): Promise<string> {
   writeFileSync(join(folder, 'records of t.ndjson'), lines.join('\n'));
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const code = await command.run({ folder, args: ['records of t.ndjson'], options: { describe: true, ...options }, stdout, stderr, env: {}, signal: new AbortController().signal });
@@ -47,4 +50,33 @@ test('no records, no file, no record in a line', async () => {
   await assert.rejects(describe(['{"topic":']), { code: 'PROTOCOL_VIOLATION', where: 'records of t.ndjson:1' });
   const context = { folder, args: ['absent'], options: { describe: true }, stdout: new PassThrough(), stderr: new PassThrough(), env: {}, signal: new AbortController().signal };
   await assert.rejects(command.run(context), { code: 'USAGE' });
+});
+
+test('Avro, with the schemas of a registry', async () => {
+  const fixture = (file: string): string => gunzipSync(readFileSync(join(import.meta.dirname, '../../test/fixtures/debezium/avro', file))).toString();
+  const schemas = JSON.parse(fixture('schemas.json.gz')) as Record<string, { schema: object }>;
+  const lines = fixture('records.ndjson.gz').trim().split('\n');
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    const known = schemas[request.url?.split('/').at(-1) ?? ''];
+    response.statusCode = request.headers.authorization !== `Basic ${btoa('me:p/w')}` ? 401 : known ? 200 : 404;
+    response.end(JSON.stringify(known ? { schema: JSON.stringify(known.schema) } : { error_code: 40403 }));
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    const described = await describe(lines, { registry: `http://me:p%2Fw@${address}/` });
+    assert.match(described, /avro\.public\.customers: Debezium in Avro; 40 records/);
+    assert.match(described, /credit +numeric\(10,2\) +certain +\S+\.\d\d/);
+    assert.deepEqual(asked.toSorted(), ['/schemas/ids/1', '/schemas/ids/2', '/schemas/ids/3', '/schemas/ids/4']);
+    delete schemas['4'];
+    assert.match(await describe(lines, { registry: `http://me:p%2Fw@${address}` }), /\d+ records are not readable, the first .*schema 4 is not known/);
+    await assert.rejects(describe(lines, { registry: `http://${address}` }), { code: 'AUTH_FAILED' });
+  } finally {
+    server.close();
+  }
+  assert.match(await describe(lines), /avro\.public\.orders: binary records/);
+  await assert.rejects(describe(lines, { registry: `http://${address}` }), { code: 'CONNECT_FAILED' });
+  await assert.rejects(describe(lines, { registry: address }), { code: 'USAGE' });
 });

@@ -1,23 +1,19 @@
 // What `millrace tail FILE --describe` prints.
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { pathToFileURL } from 'node:url';
 import { MillraceError } from '../base/index.ts';
 import type { TopicDescription } from '../codec/index.ts';
 import { describeRecords } from '../control/index.ts';
 import { displayIdent } from '../data/index.ts';
-import { colorsFor, type CommandContext, type ExitCode, flag, printJson, printLine } from './command.ts';
+import { colorsFor, type CommandContext, type ExitCode, flag, printJson, printLine, text } from './command.ts';
 
 type Colors = ReturnType<typeof colorsFor>;
 
 /** `-` is standard input. */
 export async function describeFile(context: CommandContext, file: string): Promise<ExitCode> {
-  const { stdout, env, folder } = context;
-  const input = file === '-' ? process.stdin : createReadStream(new URL(file, pathToFileURL(`${folder}/`)));
-  const failed = new Promise<never>((_, reject) => {
-    input.once('error', (error: Error) => reject(new MillraceError('USAGE', `${file} cannot be read`, { detail: error.message, hint: 'name a file with one record a line, as `kcat -J` prints them, or -' })));
-  });
-  const description = await Promise.race([failed, describeRecords(createInterface({ input, crlfDelay: Infinity }), file)]);
+  const { stdout, env } = context;
+  const description = await described(context, file);
   if (flag(context, 'json')) {
     printJson(stdout, description);
     return 0;
@@ -29,12 +25,27 @@ export async function describeFile(context: CommandContext, file: string): Promi
   return 0;
 }
 
+async function described(context: CommandContext, file: string): Promise<Awaited<ReturnType<typeof describeRecords>>> {
+  const registry = text(context, 'registry');
+  const options = { name: file, ...(registry === undefined ? {} : { registry }) };
+  if (file === '-') return describeRecords(createInterface({ input: process.stdin, crlfDelay: Infinity }), options);
+  const handle = await open(resolve(context.folder, file)).catch((error: Error) => {
+    throw new MillraceError('USAGE', `${file} cannot be read`, { detail: error.message, hint: 'name a file with one record a line, as `kcat -J` prints them, or -' });
+  });
+  try {
+    return await describeRecords(handle.readLines(), options);
+  } finally {
+    await handle.close();
+  }
+}
+
 const indented = (text: string): string => text.split('\n').map((line) => `  ${line}`).join('\n');
 
 const envelopes: Readonly<Record<TopicDescription['envelope'], string>> = {
+  avro: 'Debezium in Avro', 'flat-avro': 'flattened rows in Avro',
   debezium: 'Debezium JSON without schema', 'debezium-schema': 'Debezium JSON with schema', flat: 'flattened rows as JSON', 'flat-schema': 'flattened rows as JSON with schema',
   outbox: 'events, not rows', heartbeat: 'heartbeats of Debezium', transaction: 'the transaction topic of Debezium', schemaChange: 'the schema-change topic of Debezium',
-  message: 'logical decoding messages', binary: 'binary records (Avro or Protobuf), which are not read', unknown: 'nothing that tells what it is',
+  message: 'logical decoding messages', binary: 'binary records; Avro is read with --registry', unknown: 'nothing that tells what it is',
 };
 
 function topicLines(topic: TopicDescription, c: Colors): string[] {
@@ -64,9 +75,9 @@ function topicLines(topic: TopicDescription, c: Colors): string[] {
 
 const CUT = 40;
 
-function short(text: string | null | undefined): string {
-  if (text === undefined) return '';
-  if (text === null) return 'null';
-  const line = text.replace(/\s+/g, ' ');
+function short(value: string | null | undefined): string {
+  if (value === undefined) return '';
+  if (value === null) return 'null';
+  const line = value.replace(/\s+/g, ' ');
   return line.length > CUT ? `${line.slice(0, CUT - 1)}…` : line;
 }

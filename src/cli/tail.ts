@@ -18,6 +18,7 @@ export const command: Command = {
     { flags: '--from <position>', summary: 'begin at this position (0/16B3748), or at `start`, the oldest that is kept; default: now, with --no-follow start' },
     { flags: '--no-follow', summary: 'end at the newest change instead of waiting for more' },
     { flags: '--describe', summary: 'say what the records in the file SOURCE.SCHEMA.TABLE are' },
+    { flags: '--registry <url>', summary: 'with --describe: the schema registry (http://user:password@host:8081) of records in Avro' },
     { flags: '--json', summary: 'one JSON document a line; with --describe one document' },
   ],
   json: `{
@@ -34,7 +35,7 @@ export const command: Command = {
 {
   topics: {
     topic: string,
-    envelope: "debezium" | "debezium-schema" | "flat" | "flat-schema" | "outbox" | "heartbeat" | "transaction" | "schemaChange" | "message" | "binary" | "unknown",
+    envelope: "debezium" | "debezium-schema" | "avro" | "flat" | "flat-schema" | "flat-avro" | "outbox" | "heartbeat" | "transaction" | "schemaChange" | "message" | "binary" | "unknown",
     records: number, counts: { [what: string]: number },
     tables: {
       schema: string, name: string, key: string[],

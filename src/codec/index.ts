@@ -9,6 +9,7 @@ export { PgoutputDecoder, type RelationMessage } from './pgoutput/decoder.ts';
 export { announces, endsBlock, isStreamed, readStreamed, restInBlock } from './pgoutput/streamed.ts';
 export type { KafkaRecord } from './kafka/record.ts';
 export { readRecordLine } from './kafka/record-line.ts';
+export { type AvroSchema, AvroSchemas, schemaIdOf } from './debezium/avro.ts';
 export type { DebeziumSettings } from './debezium/connect-schema.ts';
 export { RecordDescriber, type TableDescription, type TopicDescription } from './debezium/describe.ts';
 export { losses } from './debezium/losses.ts';

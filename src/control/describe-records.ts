@@ -1,6 +1,7 @@
 // What `millrace tail FILE --describe` says: records from lines, described, and the replica that would fit.
 import { stringify } from 'yaml';
-import { readRecordLine, RecordDescriber, type TableDescription, type TopicDescription } from '../codec/index.ts';
+import { AvroSchemas, readRecordLine, RecordDescriber, schemaIdOf, type TableDescription, type TopicDescription } from '../codec/index.ts';
+import { SchemaRegistry } from './schema-registry.ts';
 
 export interface RecordsDescription {
   readonly topics: readonly TopicDescription[];
@@ -8,13 +9,25 @@ export interface RecordsDescription {
   readonly yaml: string | undefined;
 }
 
-/** @param name Of the file, for places in errors. Throws PROTOCOL_VIOLATION for a line that is no record. */
-export async function describeRecords(lines: AsyncIterable<string>, name: string): Promise<RecordsDescription> {
-  const describer = new RecordDescriber();
+export interface DescribeOptions {
+  /** Of the file, for places in errors. */
+  readonly name: string;
+  /** Address of a schema registry. Without it, records in Avro are only recognised. */
+  readonly registry?: string;
+}
+
+/** Throws PROTOCOL_VIOLATION for a line that is no record, and what the registry answers. */
+export async function describeRecords(lines: AsyncIterable<string>, options: DescribeOptions): Promise<RecordsDescription> {
+  const registry = options.registry === undefined ? undefined : new SchemaRegistry(options.registry);
+  const schemas = new AvroSchemas();
+  const describer = new RecordDescriber(registry ? { schemas } : {});
   let number = 0;
   for await (const line of lines) {
     number += 1;
-    if (line.trim() !== '') describer.add(readRecordLine(line, `${name}:${number}`));
+    if (line.trim() === '') continue;
+    const record = readRecordLine(line, `${options.name}:${number}`);
+    for (const id of [schemaIdOf(record.key), schemaIdOf(record.value)]) if (id !== undefined) await registry?.fetchInto(schemas, id);
+    describer.add(record);
   }
   const topics = describer.describe();
   return { topics, yaml: fittingYaml(topics) };
@@ -23,7 +36,7 @@ export async function describeRecords(lines: AsyncIterable<string>, name: string
 function fittingYaml(topics: readonly TopicDescription[]): string | undefined {
   const withRows = topics.filter(({ tables }) => tables.length > 0);
   if (withRows.length === 0) return undefined;
-  const envelopes = [...new Set(withRows.map(({ envelope }) => envelope.replace('flat-schema', 'flat')))];
+  const envelopes = [...new Set(withRows.map(({ envelope }) => envelope.replace(/^flat-.*/, 'flat')))];
   const tables = Object.fromEntries(withRows.flatMap((topic) => topic.tables.flatMap((table) => rules(topic, table))));
   return stringify({
     sources: { legacy: { kafka: '${KAFKA_BROKERS}', topics: withRows.map(({ topic }) => topic), envelope: envelopes.length === 1 ? envelopes[0] : 'auto' } },

@@ -1,8 +1,8 @@
 // The recordings of Debezium in test/fixtures/debezium, and a table rebuilt from them in the dumbest way: a map from key to row.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { DebeziumReader, type DebeziumSettings, type ExpectedTable, type KafkaRecord, readRecordLine } from '../../src/codec/index.ts';
+import { type AvroSchema, AvroSchemas, DebeziumReader, type DebeziumSettings, type ExpectedTable, type KafkaRecord, readRecordLine } from '../../src/codec/index.ts';
 import { asPosition, type Batch, fieldOf, Op, opNames, type Run, RunBuilder, type TableName, tableAddress } from '../../src/data/index.ts';
 
 const folder = join(import.meta.dirname, '../fixtures/debezium');
@@ -19,17 +19,24 @@ export interface Fixture {
   /** By `schema.table` as PostgreSQL quotes it. */
   readonly expected: Readonly<Record<string, FixtureTable>>;
   readonly settings: DebeziumSettings;
+  /** Of the registry. */
+  readonly schemas: AvroSchemas;
 }
 
 export function readFixture(name: string): Fixture {
   const unzipped = (file: string): string => gunzipSync(readFileSync(join(folder, name, file))).toString();
   const connector = JSON.parse(readFileSync(join(folder, name, 'connector.json'), 'utf8')) as Record<string, string>;
+  const schemas = new AvroSchemas();
+  if (existsSync(join(folder, name, 'schemas.json.gz'))) {
+    for (const [id, { schema }] of Object.entries(JSON.parse(unzipped('schemas.json.gz')) as Record<string, { schema: AvroSchema }>)) schemas.add(Number(id), schema);
+  }
   const settings = { decimal: connector['decimal.handling.mode'], time: connector['time.precision.mode'], binary: connector['binary.handling.mode'], interval: connector['interval.handling.mode'], hstore: connector['hstore.handling.mode'] };
   return {
     name,
     records: unzipped('records.ndjson.gz').trim().split('\n').map((line, i) => readRecordLine(line, `${name}:${i + 1}`)),
     expected: JSON.parse(unzipped('expected.json.gz')) as Fixture['expected'],
     settings: Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as DebeziumSettings,
+    schemas,
   };
 }
 
@@ -103,7 +110,7 @@ export interface Rebuilding {
 export function rebuild(fixture: Fixture, tableOf: (table: TableName) => ExpectedTable | undefined = (table) => expectedTable(fixture, table)): Rebuilding {
   const rebuilt = new Rebuilt();
   const runs = new RunBuilder(asPosition(0n), (run) => rebuilt.apply(run));
-  const reader = new DebeziumReader({ settings: fixture.settings, tableOf });
+  const reader = new DebeziumReader({ settings: fixture.settings, tableOf, schemas: fixture.schemas });
   const kinds: Record<string, number> = {};
   let topic: string | undefined;
   let position = 0n;

@@ -16,6 +16,12 @@ export interface ConnectSchema {
   readonly fields?: readonly ConnectSchema[];
 }
 
+/** A schema, and the bytes that it is in front of the payload of JSON. One object a shape of record, so that others can hang what they make of it on it. */
+export interface Prefix {
+  readonly bytes: Buffer;
+  readonly schema: ConnectSchema;
+}
+
 const types = new Set<string>(['boolean', 'int8', 'int16', 'int32', 'int64', 'float', 'double', 'string', 'bytes', 'array', 'map', 'struct']);
 
 /** Throws PROTOCOL_VIOLATION for what is no schema. */

@@ -1,16 +1,14 @@
 // What a topic holds: its envelope, the tables with their columns, and what was lost before. For people, over a sample of its records.
-import { MillraceError } from '../../base/index.ts';
+import { asMillraceError } from '../../base/index.ts';
 import { asPosition, type Batch, fieldOf, opNames, type Relation, type Run, RunBuilder } from '../../data/index.ts';
-import type { DebeziumSettings } from './connect-schema.ts';
 import type { EnvelopeKind } from './envelope.ts';
-import { valueAt } from './json-scan.ts';
 import { type LossEntry, type LossCode, losses } from './losses.ts';
 import { type Confidence, type InferredType, Profile } from './profile.ts';
-import { DebeziumReader } from './reader.ts';
+import { type DebeziumOptions, DebeziumReader } from './reader.ts';
 import type { KafkaRecord } from '../kafka/record.ts';
 
 /** As the configuration names it; the last ones have no rows. */
-export type TopicEnvelope = 'debezium' | 'debezium-schema' | 'flat' | 'flat-schema' | 'outbox' | 'heartbeat' | 'transaction' | 'schemaChange' | 'message' | 'binary' | 'unknown';
+export type TopicEnvelope = 'debezium' | 'debezium-schema' | 'avro' | 'flat' | 'flat-schema' | 'flat-avro' | 'outbox' | 'heartbeat' | 'transaction' | 'schemaChange' | 'message' | 'binary' | 'unknown';
 
 export interface ColumnDescription extends InferredType {
   readonly name: string;
@@ -65,14 +63,15 @@ class TopicState {
   readonly tables = new Map<string, TableState>();
   records = 0;
   withSchema = false;
+  isAvro = false;
   unreadable = 0;
   firstError = '';
   readonly #runs = new RunBuilder(asPosition(0n), (run) => this.#take(run));
   #position = 0n;
   #row: Readonly<Record<string, unknown>> | undefined;
 
-  constructor(settings: DebeziumSettings) {
-    this.reader = new DebeziumReader({ settings });
+  constructor(options: DebeziumOptions) {
+    this.reader = new DebeziumReader(options);
   }
 
   add(record: KafkaRecord): void {
@@ -81,13 +80,15 @@ class TopicState {
       const kind = this.reader.open(record);
       this.kinds.set(kind, (this.kinds.get(kind) ?? 0) + 1);
       if (kind !== 'change' && kind !== 'flat') this.counts[kind] = (this.counts[kind] ?? 0) + 1;
-      this.#row = rowOf(record);
-      this.withSchema ||= record.value?.subarray(0, 10).toString() === '{"schema":';
+      this.#row = this.reader.row;
+      this.isAvro ||= kind !== 'binary' && record.value?.[0] === 0;
+      this.withSchema ||= this.isAvro || record.value?.subarray(0, 10).toString() === '{"schema":';
       this.#inTransaction(() => this.reader.write(this.#runs));
     } catch (error) {
-      if (!(error instanceof MillraceError)) throw error;
+      const { code, where, detail, message } = asMillraceError(error);
+      if (code !== 'PROTOCOL_VIOLATION') throw error;
       this.unreadable += 1;
-      this.firstError ||= `${error.where ?? ''}: ${error.detail ?? error.message}`;
+      this.firstError ||= `${where ?? ''}: ${detail ?? message}`;
     }
   }
 
@@ -145,33 +146,17 @@ class TopicState {
   }
 }
 
-/** The row of a record as JavaScript has it, whatever the envelope; undefined where there is none. */
-function rowOf(record: KafkaRecord): Readonly<Record<string, unknown>> | undefined {
-  if (record.value === null || record.value[0] === 0) return undefined;
-  let read: unknown;
-  try {
-    read = valueAt(record.value, 0, record.value.length);
-  } catch {
-    // The reader says what is wrong with it.
-    return undefined;
-  }
-  const value = read as { payload?: unknown; schema?: unknown } | null;
-  const payload = (typeof value === 'object' && value !== null && Object.keys(value).join() === 'schema,payload' ? value.payload : value) as { after?: unknown; source?: unknown } | null;
-  if (typeof payload !== 'object' || payload === null) return undefined;
-  return (payload.source !== undefined && 'after' in payload ? payload.after : payload) as Record<string, unknown>;
-}
-
 export class RecordDescriber {
   readonly #topics = new Map<string, TopicState>();
-  readonly #settings: DebeziumSettings;
+  readonly #options: DebeziumOptions;
 
-  constructor(settings: DebeziumSettings = {}) {
-    this.#settings = settings;
+  constructor(options: DebeziumOptions = {}) {
+    this.#options = options;
   }
 
   add(record: KafkaRecord): void {
     let state = this.#topics.get(record.topic);
-    if (!state) this.#topics.set(record.topic, (state = new TopicState(this.#settings)));
+    if (!state) this.#topics.set(record.topic, (state = new TopicState(this.#options)));
     state.add(record);
   }
 
@@ -204,9 +189,9 @@ function describeTopic(topic: string, state: TopicState): TopicDescription {
 
 const order = { refused: 0, restored: 1, possible: 2 } as const;
 
-function envelopeOf({ kinds, withSchema }: TopicState): TopicEnvelope {
-  if (kinds.has('change')) return withSchema ? 'debezium-schema' : 'debezium';
-  if (kinds.has('flat')) return withSchema ? 'flat-schema' : 'flat';
+function envelopeOf({ kinds, withSchema, isAvro }: TopicState): TopicEnvelope {
+  if (kinds.has('change')) return isAvro ? 'avro' : withSchema ? 'debezium-schema' : 'debezium';
+  if (kinds.has('flat')) return isAvro ? 'flat-avro' : withSchema ? 'flat-schema' : 'flat';
   for (const kind of ['heartbeat', 'transaction', 'schemaChange', 'message', 'binary'] as const) if (kinds.has(kind)) return kind;
   return kinds.has('event') ? 'outbox' : 'unknown';
 }

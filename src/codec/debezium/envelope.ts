@@ -1,8 +1,8 @@
 // What a record is: which envelope, and where in its bytes the parts lie.
-import { type ConnectSchema, fieldOfSchema } from './connect-schema.ts';
+import { type ConnectSchema, fieldOfSchema, type Prefix } from './connect-schema.ts';
 import { stringAt, Token } from './json-scan.ts';
 import { Layout, memberNames } from './layout.ts';
-import type { Payload, Prefix } from './payload.ts';
+import type { Payload } from './payload.ts';
 import { readInteger } from './quick.ts';
 import { headerOf, type KafkaRecord } from '../kafka/record.ts';
 

@@ -1,13 +1,9 @@
-// A JSON document of Kafka Connect: a payload, with or without its schema in front. A schema is parsed once: the bytes up to the payload are the
-// same in every record of a shape, and are compared, not read.
-import { checkedSchema, type ConnectSchema } from './connect-schema.ts';
+// A document of Kafka Connect: a payload, with or without its schema. A schema in front of JSON is parsed once: the bytes up to the payload are
+// the same in every record of a shape, and are compared, not read. Avro becomes the JSON that it would be.
+import { ByteWriter } from '../../base/index.ts';
+import type { AvroSchemas } from './avro.ts';
+import { checkedSchema, type Prefix } from './connect-schema.ts';
 import { Scan, skipSpace, Token, valueAt } from './json-scan.ts';
-
-/** A schema with the bytes in front of the payload. One object a shape of record, so that others can hang what they make of it on it. */
-export interface Prefix {
-  readonly bytes: Buffer;
-  readonly schema: ConnectSchema;
-}
 
 const noBytes = Buffer.alloc(0);
 const start = Buffer.from('{"schema":');
@@ -27,6 +23,7 @@ export class Payload {
   end = 0;
   prefix: Prefix | undefined;
   readonly #scan = new Scan();
+  readonly #json = new ByteWriter(1024);
 
   /** `prefixes`: those of this topic, to which a new one is added. Throws RangeError for what is not JSON. */
   open(bytes: Buffer, prefixes: Prefix[]): this {
@@ -36,6 +33,17 @@ export class Payload {
     this.prefix = undefined;
     if (beginsWithSchema(bytes)) this.#openWithSchema(bytes, prefixes);
     else this.start = skipSpace(bytes, 0, bytes.length);
+    return this;
+  }
+
+  /** Throws RangeError for what does not follow its schema, or whose schema is not known. */
+  openAvro(bytes: Buffer, schemas: AvroSchemas): this {
+    this.#json.truncate();
+    schemas.transcribe(bytes, this.#json);
+    this.bytes = this.#json.view();
+    this.start = 0;
+    this.end = this.bytes.length;
+    this.prefix = schemas.prefixOf(bytes);
     return this;
   }
 

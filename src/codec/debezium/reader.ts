@@ -1,12 +1,13 @@
-// Records that Debezium wrote as JSON → rows of runs. With schema or without, whole envelopes or flattened rows.
+// Records that Debezium wrote → rows of runs. JSON with schema or without, or Avro; whole envelopes or flattened rows.
 import { MillraceError } from '../../base/index.ts';
 import { type BatchBuilder, Before, Format, Op, type Relation, type RunBuilder, type TableName } from '../../data/index.ts';
-import type { DebeziumSettings, ExpectedType } from './connect-schema.ts';
+import type { AvroSchemas } from './avro.ts';
+import type { DebeziumSettings, ExpectedType, Prefix } from './connect-schema.ts';
 import { Envelope, type EnvelopeKind, type Habits, namesOfSchema, rowSchema, SourcePlace } from './envelope.ts';
-import { spelled } from './json-scan.ts';
+import { spelled, valueAt } from './json-scan.ts';
 import { memberNames } from './layout.ts';
 import { Losses } from './losses.ts';
-import { Payload, type Prefix } from './payload.ts';
+import { Payload } from './payload.ts';
 import { type IsPlaceholder, placeholderTest } from './placeholder.ts';
 import { headerOf, type KafkaRecord } from '../kafka/record.ts';
 import { Otherwise, Shape } from './shape.ts';
@@ -21,6 +22,8 @@ export interface ExpectedTable {
 export interface DebeziumOptions {
   readonly tableOf?: (table: TableName) => ExpectedTable | undefined;
   readonly settings?: DebeziumSettings;
+  /** For records in Avro; without it they are `binary`. May be added to before a record is opened. */
+  readonly schemas?: AvroSchemas;
 }
 
 /** A table of a topic; a topic has more than one where names are sanitised to the same. */
@@ -92,14 +95,29 @@ export class DebeziumReader {
     return this.#place;
   }
 
+  /** The row of the opened record with JavaScript's values, for looking at it: numbers are doubles. Undefined where there is none. */
+  get row(): Readonly<Record<string, unknown>> | undefined {
+    const { afterStart, afterEnd } = this.#envelope;
+    if ((this.#kind !== 'change' && this.#kind !== 'flat') || afterStart < 0) return undefined;
+    try {
+      return valueAt(this.#payload.bytes, afterStart, afterEnd) as Record<string, unknown>;
+    } catch {
+      // `write` says what is wrong with it.
+      return undefined;
+    }
+  }
+
   #look(record: KafkaRecord): EnvelopeKind {
     if (record.value === null) {
       this.#payload.close();
       return 'tombstone';
     }
-    if (record.value[0] === 0) return 'binary';
     const topic = this.#topic(record.topic);
-    const { kind, sourceStart, sourceEnd } = this.#envelope.read(record, this.#payload.open(record.value, topic.prefixes), topic);
+    const { schemas } = this.#options;
+    if (record.value[0] !== 0) this.#payload.open(record.value, topic.prefixes);
+    else if (schemas) this.#payload.openAvro(record.value, schemas);
+    else return 'binary';
+    const { kind, sourceStart, sourceEnd } = this.#envelope.read(record, this.#payload, topic);
     if (sourceStart >= 0) this.#place = this.#source.read(this.#payload.bytes, sourceStart, sourceEnd, topic);
     return kind;
   }
@@ -290,7 +308,8 @@ export class DebeziumReader {
   }
 
   #openKey(record: KafkaRecord, key: Buffer): Payload {
-    return this.#keyPayload.open(key, this.#topic(record.topic).keyPrefixes);
+    const { schemas } = this.#options;
+    return key[0] === 0 && schemas ? this.#keyPayload.openAvro(key, schemas) : this.#keyPayload.open(key, this.#topic(record.topic).keyPrefixes);
   }
 
   #topic(name: string): Topic {
@@ -371,7 +390,7 @@ function newTopic(topic: string): Topic {
 
 function unreadable(error: unknown, record: KafkaRecord): unknown {
   if (!(error instanceof RangeError)) return error;
-  return new MillraceError('PROTOCOL_VIOLATION', `a record of topic ${record.topic} is not what Debezium writes as JSON`, {
+  return new MillraceError('PROTOCOL_VIOLATION', `a record of topic ${record.topic} is not what Debezium writes`, {
     where: `${record.topic}, partition ${record.partition}, offset ${record.offset}`, detail: error.message, cause: error, hint: 'look at the record that is named here',
   });
 }
