@@ -106,10 +106,17 @@ export interface Rebuilding {
   readonly kinds: Readonly<Record<string, number>>;
 }
 
-/** Reads all records of a fixture, each topic a transaction. */
-export function rebuild(fixture: Fixture, tableOf: (table: TableName) => ExpectedTable | undefined = (table) => expectedTable(fixture, table)): Rebuilding {
+/** Reads all records of a fixture, each topic a transaction; every run is handed to `take` too. */
+export function rebuild(
+  fixture: Fixture,
+  tableOf: (table: TableName) => ExpectedTable | undefined = (table) => expectedTable(fixture, table),
+  take: (run: Run) => void = () => undefined,
+): Rebuilding {
   const rebuilt = new Rebuilt();
-  const runs = new RunBuilder(asPosition(0n), (run) => rebuilt.apply(run));
+  const runs = new RunBuilder(asPosition(0n), (run) => {
+    rebuilt.apply(run);
+    take(run);
+  });
   const reader = new DebeziumReader({ settings: fixture.settings, tableOf, schemas: fixture.schemas });
   const kinds: Record<string, number> = {};
   let topic: string | undefined;
