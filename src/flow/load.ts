@@ -25,6 +25,8 @@ export interface TableStop {
 
 /** The shape in which rows of a table came last, in the target's names. */
 export interface TableShape {
+  /** It is that of another table, which had the same name. Not stored. */
+  readonly remade?: true;
   /** `number`: that of the source's column, where it is made of one. */
   readonly columns: readonly { readonly name: string; readonly typeText: string; readonly notNull: boolean; readonly number?: number }[];
   readonly key: readonly string[];

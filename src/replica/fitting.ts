@@ -30,6 +30,8 @@ export interface FittingOptions {
   compile(relations: readonly Relation[]): Promise<Routes>;
   prepare(routes: Routes): Promise<Prepared>;
   refusals(routes: Routes): Promise<readonly TableRefusal[]>;
+  /** Relations as they are at the source now. */
+  current(relations: readonly Relation[]): Promise<readonly Relation[]>;
   /** Marks tables of the source to be read again. */
   forget(tables: readonly string[]): Promise<void>;
   keepStop(table: string, stop: TableStop): Promise<void>;
@@ -155,7 +157,8 @@ export class Fitting {
     const { states, compile, refusals, keepStop } = this.#options;
     const { waiting } = states;
     if (waiting.length === 0) return false;
-    const trial = await compile(this.#routes.relations);
+    // As a new attempt would have them: of a change of a type the stream does not tell.
+    const trial = await compile(await this.#options.current(this.#routes.relations));
     const refused = new Map((await refusals(trial)).flatMap(({ table, error }) => trial.sourcesOf(table).map((source) => [source, this.#stopAt(error, source)])));
     let fits = false;
     for (const table of waiting) {

@@ -132,7 +132,7 @@ export class Part {
     const taken = new Set(routes.relations.filter((relation) => routes.for(relation).length > 0).map(tableAddress));
     if (isFilled) for (const { table, what } of tableNews(records, routes.relations, taken)) this.states.changed(table, what);
     const keepStop = (table: string, stop: TableStop): Promise<void> => target.stopTable(this.source, table, stop);
-    this.#fitting = new Fitting({ ...this.#options, source: this.source, states: this.states, shapesFrom: this.#shapesFrom as Position, keepStop }, routes, records);
+    this.#fitting = new Fitting({ ...this.#options, source: this.source, states: this.states, shapesFrom: this.#shapesFrom as Position, keepStop, current: (relations) => currentShapes(this.#options.feed.source, relations) }, routes, records);
     await this.#fitting.begin(records);
   }
 

@@ -6,11 +6,11 @@ import { Random } from '../../src/base/index.ts';
 import { ChangingTable } from '../support/changing-table.ts';
 import { Scenario, until } from '../support/scenario.ts';
 
-for (const version of [18, 15] as const) {
-  test(`random schema changes on ${version}`, async () => {
+for (const [source, target] of [[18, 18], [15, 18], [18, 15]] as const) {
+  test(`random schema changes from ${source} to ${target}`, async () => {
     const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
-    console.log(`random schema changes on ${version}, seed ${seed}`);
-    const scenario = await Scenario.start({ source: { version }, target: { version } });
+    console.log(`random schema changes from ${source} to ${target}, seed ${seed}`);
+    const scenario = await Scenario.start({ source: { version: source }, target: { version: target } });
     try {
       await play(scenario, seed);
     } catch (error) {

@@ -2,6 +2,7 @@
 import { type Logger, MillraceError, systemClock } from '../../base/index.ts';
 import { countLetters, type DdlStatement, forgetLoads, keepShape, ParallelSink, planTarget, refusals, tryTarget } from '../../connect/index.ts';
 import { type Relation, type SourceIdentity, tableAddress } from '../../data/index.ts';
+import { TablesRefused } from '../../flow/index.ts';
 import { compileForTarget, type Prepared, type ReplicaOptions, type ReplicaSpec, type Routes } from '../../replica/index.ts';
 import { parsePgUrl, type PgConnection, withConnection } from '../../wire/index.ts';
 
@@ -24,8 +25,10 @@ export function replicaTargets(
       // Tables follow at their place in the stream.
       const types = plan.ddl.filter((statement) => !isOfTable(statement));
       if (types.length > 0 && !ddl) throw pending(connection, types);
+      const [misfit] = types.length > 0 ? [] : refusals(plan);
+      if (misfit) throw new TablesRefused('target', [misfit.table], misfit.error);
       const refused = await tryTarget(connection, { ...plan, problems: [], ddl: types }, logger);
-      if (refused) throw refused.error;
+      if (refused) throw new TablesRefused('target', [refused.table], refused.error);
       return types.length > 0;
     });
   };

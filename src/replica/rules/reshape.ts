@@ -54,7 +54,7 @@ const pastOf = (column: TargetColumn, shape: TableShape): TableShape['columns'][
 function withPast(column: TargetColumn, shape: TableShape): TargetColumn {
   const past = pastOf(column, shape);
   if (past) return { ...column, was: { name: past.name, typeText: past.typeText, notNull: past.notNull } };
-  if (!wasLeftOut(column, shape)) return column;
+  if (!shape.remade && !wasLeftOut(column, shape)) return column;
   const { missing: _, ...rest } = column;
   return { ...rest, filled: true };
 }

@@ -24,7 +24,7 @@ export async function readShapes(connection: PgConnection, consumer: string, par
   return shapes;
 }
 
-const byName = ({ columns, gone: _gone, unsent: _unsent, partitions: _partitions, ...shape }: TableShape): TableShape => ({ ...shape, columns: columns.map(({ number: _, ...column }) => column) });
+const byName = ({ columns, gone: _gone, unsent: _unsent, partitions: _partitions, ...shape }: TableShape): TableShape => ({ ...shape, remade: true, columns: columns.map(({ number: _, ...column }) => column) });
 
 /** What tells a record of millrace.tables whose target table was made for it, and never written since. */
 export const neverFilled = "(state = 'copying' and source_oid is null and rows is null)";
