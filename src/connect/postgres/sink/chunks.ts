@@ -27,6 +27,7 @@ export async function beginChunks({ session, fence, user, originOf }: LoadContex
   const holds = records.some((record) => record.state === 'copying') && known.every((chunk) => chunk.shape === load.shape && chunk.position >= load.since);
   if (load.resumes && holds && known.length > 0) return known;
   session.begin(originOf(load.part));
+  fence.markLong(session);
   await makeRoom(session, fence.consumer, user, load);
   forgetChunks(session, fence.consumer, load);
   const copying = `insert into millrace.tables (consumer, source, source_table, target_table, state, source_oid) values ($1, $2, $3, $4, 'copying', $5::int8)
@@ -38,6 +39,7 @@ export async function beginChunks({ session, fence, user, originOf }: LoadContex
 
 export async function endChunks({ session, fence }: LoadContext, load: ChunkedLoad, position: Position): Promise<void> {
   session.begin();
+  fence.markLong(session);
   const params = text(fence.consumer, load.part, tableAddress(load.from), tableAddress(load.target), formatLsn(position), JSON.stringify(shapeOf(load.target)), stateOf(load));
   const done = `update millrace.tables t set state = $7, snapshot_position = $5, shape = $6::jsonb, stopped = null, updated_at = pg_catalog.now(), rows = (select sum(c.rows) from millrace.chunks c
       where c.consumer = $1 and c.source = $2 and c.source_table = $3 and c.target_table = $4)

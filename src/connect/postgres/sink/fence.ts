@@ -23,6 +23,13 @@ const first = `with f as (select 1 from millrace.positions where consumer = $1 a
 /** Sessions that block this one and wait for their client: whoever raises the fence is the owner now, and theirs may be gone without a word. */
 const breakOff = `select pg_catalog.pg_terminate_backend(b.pid) from pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) b(pid)
   join pg_catalog.pg_stat_activity a using (pid) where a.wait_event_type = 'Client' and a.usename = current_user`;
+// What looks at the fence only at its end holds this lock until then: it keeps rows and tables from a successor, and its process may be gone
+// without a word. Two numbers: "mill" in ASCII, and the consumer.
+const longKey = 0x6d696c6c;
+const markLong = `select pg_catalog.pg_advisory_xact_lock_shared(${longKey}, pg_catalog.hashtext($1))`;
+const endLong = `select pg_catalog.pg_terminate_backend(l.pid) from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
+  where l.locktype = 'advisory' and l.objsubid = 2 and l.classid = ${longKey}::pg_catalog.oid and l.objid::int8 = pg_catalog.hashtext($1)::int8 & 4294967295
+    and a.datname = pg_catalog.current_database() and a.usename = current_user and l.pid <> pg_catalog.pg_backend_pid()`;
 /** How long a predecessor's session may hold the row before it is looked at. */
 const patienceMs = 2000;
 const hold = `with f as (select 1 from millrace.positions where consumer = $1 and part = '' and fence = $2::int8 for share) select 1 / count(*) from f`;
@@ -99,6 +106,16 @@ export class Fence {
     } catch {
       // Then `lock_timeout` ends the wait, and it is tried again.
     }
+  }
+
+  /** Early in a transaction that may take long and advances or holds the fence only at its end. */
+  markLong(session: Session): void {
+    session.track({ what: 'other', promise: session.execute(markLong, text(this.consumer)) });
+  }
+
+  /** Ends what a predecessor has left of such transactions. To be called by who has raised the fence and has none of its own under way. */
+  async endLong({ connection }: Session): Promise<void> {
+    await connection.rows(endLong, [this.consumer]);
   }
 
   /** First statement of a commit: moves the position, or fails. */

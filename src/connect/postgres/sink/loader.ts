@@ -49,6 +49,7 @@ async function fill({ session, fence, onBadRow, user, originOf }: LoadContext, l
   const { consumer } = fence;
   const layouts = new Layouts();
   session.begin(originOf(load.part));
+  fence.markLong(session);
   // Chunks of one table have no key in common, and the room for them is made.
   const keeps = load.keeps === true && (await hasRows(session, load.target));
   const fresh = load.chunk !== undefined || (!keeps && (await makeRoom(session, consumer, user, load)));

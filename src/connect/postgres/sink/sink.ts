@@ -91,6 +91,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
       const projectId = this.#options.projectId?.();
       if (projectId !== undefined) await recordProjectId(this.#session.connection, this.#options.consumer, projectId);
       const positions = await this.#fence.raise(this.#session, false);
+      if (!this.#lane) await this.#fence.endLong(this.#session);
       await forgetUnjoined(this.#session, this.#options.consumer);
       this.#database = await followedDatabase(this.#session.connection);
       await this.#loadLetters(this.#session);
@@ -344,7 +345,10 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     let [rows, kept] = [0, 0];
     let end: Piece<TableStep> | undefined;
     for await (const piece of pieces) {
-      if (!end) this.#begin(session, part, this.#originOf(part, piece.origin));
+      if (!end) {
+        this.#begin(session, part, this.#originOf(part, piece.origin));
+        this.#fence.markLong(session);
+      }
       const { steps, position } = (end = piece);
       await this.#layouts.load(session, steps);
       for (const segment of segmentsOf(steps, this.#layouts, session.replicaRole)) {
