@@ -64,6 +64,7 @@ export const catalogue = {
   TARGET_MISMATCH: entry('The target table does not fit what would be written to it.', 'change the table or the rule; `millrace plan --sql` prints the DDL'),
   TARGET_DDL_REFUSED: entry('A change of the target\'s schema is pending and --no-ddl forbids it.', 'apply the DDL that `millrace plan --sql` prints; Millrace goes on when it is there', true),
   SCHEMA_CHANGED: entry('A table of the source has another shape, and `schemaChanges: fail` lets no table follow by itself.', 'let it follow, and read the table again: `millrace resync REPLICA.TABLE`'),
+  INDEX_REFUSED: entry('The target refused to make an index that a rule asks for; the table goes on without it.', 'mend what the message names, or change the rule; it is tried again at the next start, and when the table is read again'),
   FENCED: entry('Another process has taken over this replica.', 'nothing, if that was wanted; else stop the other process'),
   VALUE_INVALID: entry('A value is not one of its column\'s type, so it cannot be written without changing it.', 'mend the transform or the rule that makes the value'),
   ROW_REJECTED: entry('The target refused a row.', 'see it with `millrace dead show ID`, mend the cause, then `millrace dead replay ID`'),

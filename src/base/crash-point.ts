@@ -12,6 +12,8 @@ export const crashPoints = [
   'snapshot.mid-copy',
   'snapshot.before-commit',
   'snapshot.after-commit',
+  'index.before-create',
+  'index.after-create',
   'spill.after-write',
   'spill.mid-replay',
   'log.before-append',

@@ -14,7 +14,10 @@ test('a short tree: aligned, and a bad line ends with what to do', () => {
       },
       replicas: {
         warehouse: { state: 'failed', reason: 'column "total" is missing', next: 'millrace plan --sql', position: null, lagBytes: 2_500_000, lagMs: 90_500, rows: 7, deadLetters: 0, tables: {} },
-        reporting: { state: 'streaming', position: '0/16B3748', lagBytes: 0, lagMs: 0, rows: 1_234_567, deadLetters: 1, tables: {} },
+        reporting: { state: 'streaming', position: '0/16B3748', lagBytes: 0, lagMs: 0, rows: 1_234_567, deadLetters: 1, tables: {
+          'public.items': { state: 'streaming', events: [], indexes: [{ name: 'items_n_idx', state: 'making' }] },
+          'public.orders': { state: 'streaming', reason: 'an index is pending', next: 'create index …', events: [], indexes: [{ name: 'orders_n_idx', state: 'pending', reason: 'an index is pending', next: 'create index …' }] },
+        } },
       },
     },
     createColors(false),
@@ -25,6 +28,8 @@ test('a short tree: aligned, and a bad line ends with what to do', () => {
     '└ public.items   ◔ snapshot   0 changes',
     'warehouse        ✗ failed     7 rows · 1 min 30 s behind · 2.4 MB  column "total" is missing; next: millrace plan --sql',
     'reporting        ● streaming  1,234,567 rows · no lag · at 0/16B3748 · 1 dead letter  next: millrace dead list',
+    '├ public.items   ● streaming  making index items_n_idx',
+    '└ public.orders  ● streaming    an index is pending; next: create index …',
   ]);
 });
 

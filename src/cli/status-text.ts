@@ -56,7 +56,7 @@ export function statusText(status: ProjectStatus, c: Colors): string {
     tables.forEach(([table, each], i) => {
       // Of a stopped one the reason is there already.
       const newest = each.reason === undefined ? each.events.at(-1) : undefined;
-      lines.push({ indent: i === tables.length - 1 ? '└ ' : '├ ', name: table, condition: each, facts: newest ? [`${newest.at.slice(0, 16).replace('T', ' ')}Z ${newest.what}`] : [] });
+      lines.push({ indent: i === tables.length - 1 ? '└ ' : '├ ', name: table, condition: each, facts: [...each.indexes.filter((index) => index.state === 'making').map((index) => `making index ${index.name}`), ...(newest ? [`${newest.at.slice(0, 16).replace('T', ' ')}Z ${newest.what}`] : [])] });
     });
   }
   const nameWidth = Math.max(0, ...lines.map((line) => line.indent.length + line.name.length));

@@ -23,8 +23,9 @@ export const command: Command = {
   replicas: { [name: string]: {
     state: State, reason?: string, next?: string,
     position: string | null, lagBytes: number, lagMs: number, rows: number, deadLetters: number,
-    // stopped tables, and those whose schema has changed while it ran
-    tables: { [address: string]: { state: State, reason?: string, next?: string, events: { at: string, what: string }[] } } } }
+    // stopped tables, those whose schema has changed while it ran, and those that lack an index which a rule asks for
+    tables: { [address: string]: { state: State, reason?: string, next?: string, events: { at: string, what: string }[],
+      indexes: { name: string, state: 'making' | 'pending' | 'failed', reason?: string, next?: string }[] } } } }
 }`,
   examples: [
     ['millrace status', 'a short tree with the next step at the end of a bad line'],

@@ -2,6 +2,7 @@
 export { readTargetTable, type ActualTable } from './postgres/target/actual-table.ts';
 export { refusals, tryTarget } from './postgres/target/apply.ts';
 export { planTarget, type TargetPlan } from './postgres/target/plan.ts';
+export { makeIndex, missingIndexes } from './postgres/target/indexes.ts';
 export type { DdlStatement } from './postgres/target/statement.ts';
 export type { Finding } from './postgres/doctor/finding.ts';
 export { diagnoseSource } from './postgres/doctor/source.ts';

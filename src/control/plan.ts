@@ -112,7 +112,7 @@ async function planReplica(spec: ReplicaSpec, tables: ReadonlyMap<string, readon
     guarantee: spec.parallel > 1 ? sharedOut(spec.parallel) : exactlyOnce,
     tables: planned,
     grants: [...own.grants.filter((grant) => !target.grants.some((other) => other.sql === grant.sql)), ...target.grants],
-    ddl: [...own.ddl, ...target.ddl.map(({ sql, why }) => ({ sql, why }))],
+    ddl: [...own.ddl, ...[...target.ddl, ...target.indexes].map(({ sql, why }) => ({ sql, why }))],
     problems: [...loads.flatMap(stoppedProblem), ...ruled, ...target.problems.map(({ level, table, message, hint }) => ({ level, table, message, hint })), ...pendingNotes(routes, target, news)],
   };
 }
@@ -161,6 +161,7 @@ function describeRule({ rule, target }: Route): string[] {
     ...Object.entries(rule.mask).map(([column, mask]) => `mask ${column} (${mask.kind})`),
     ...Object.entries(rule.add).map(([column, added]) => `add ${column} = ${added.kind === 'sql' ? added.sql : JSON.stringify(added.value)}`),
     ...(rule.key ? [`key ${target.key.map((i) => target.columns[i]?.name).join(', ')}`] : []),
+    ...(target.indexes ?? []).map(({ on, unique }) => `${unique ? 'unique ' : ''}index (${on})`),
     ...(rule.deletes === 'hard' ? [] : [`deletes: ${rule.deletes}`]),
     ...(rule.meta ? ['meta columns'] : []),
     ...(rule.guard ? ['guard'] : []),

@@ -37,8 +37,17 @@ export interface SourceStatus extends Condition {
   readonly tables: Readonly<Record<string, TableStatus>>;
 }
 
-/** A table of a replica that is stopped, or whose schema has changed. */
+/** An index that a rule asks for and that is not there yet. */
+export interface IndexStatus {
+  readonly name: string;
+  readonly state: 'making' | 'pending' | 'failed';
+  readonly reason?: string;
+  readonly next?: string;
+}
+
+/** A table of a replica that is stopped, whose schema has changed, or that lacks an index. */
 export interface ReplicaTableStatus extends Condition {
+  readonly indexes: readonly IndexStatus[];
   /** What its schema changes led to since the process started, the newest last; `at` is ISO 8601. */
   readonly events: readonly { readonly at: string; readonly what: string }[];
 }

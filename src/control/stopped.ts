@@ -88,7 +88,7 @@ async function stoppedReplica(
 function stoppedTables(replica: ReplicaSpec, loads: readonly Loaded[]): ReplicaStatus['tables'] {
   const several = new Set(replica.from.map((from) => from.source)).size > 1;
   return Object.fromEntries(loads.flatMap(({ part, source, stopped }) => (stopped ? [[several ? `${part}.${source}` : source, {
-    state: 'failed' as const, reason: stopped.reason, ...(stopped.next === undefined ? {} : { next: stopped.next }), events: [],
+    state: 'failed' as const, reason: stopped.reason, ...(stopped.next === undefined ? {} : { next: stopped.next }), events: [], indexes: [],
   }]] : [])));
 }
 

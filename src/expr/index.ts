@@ -3,5 +3,6 @@ export { bindCondition, bindExpression, type BoundExpression } from './expressio
 export type { ScopeColumn } from './binder.ts';
 export { EvaluationError, UnchangedValueError } from './errors.ts';
 export { loadGrammar } from './grammar.ts';
+export { indexName, type ParsedIndex, parseIndex } from './index-definition.ts';
 export { expressionsReference } from './reference.ts';
 export { findType } from './types.ts';

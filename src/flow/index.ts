@@ -4,5 +4,6 @@ export { type ChunkedLoad, type Load, type LoadedChunk, type LoadedTable, shapeO
 export { type Chunk, type RefusedTable, type RowKeys, type RunSink, type SelectedTables, type Snapshot, type SnapshotSize, type Source, type SourceState, TableChanged } from './source.ts';
 export type { Committed, ConsumerPosition, Piece, TransactionalSink } from './sink.ts';
 export { TablesRefused } from './refused.ts';
+export type { IndexMaker, MissingIndex } from './index-maker.ts';
 export { guardColumns } from './table-write.ts';
-export type { RejectedRows, TableStep, TableTruncate, TableWrite, TargetColumn, TargetTable } from './table-write.ts';
+export type { RejectedRows, TableStep, TableTruncate, TableWrite, TargetColumn, TargetIndex, TargetTable } from './table-write.ts';

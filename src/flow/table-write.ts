@@ -11,6 +11,17 @@ export interface TargetColumn extends Column {
 /** Which source a row's last change came from, and where it committed there. */
 export const guardColumns = { source: '_source', lsn: '_lsn' } as const;
 
+/** An index that a rule asks for. */
+export interface TargetIndex {
+  readonly name: string;
+  /** What stands between the parentheses of CREATE INDEX. */
+  readonly on: string;
+  /** The access method; undefined: btree. */
+  readonly using?: string;
+  readonly where?: string;
+  readonly unique: boolean;
+}
+
 export interface TargetTable extends TableName {
   readonly columns: readonly TargetColumn[];
   /** Indexes of the columns that identify a row. Empty: rows have no identity (append only, or found by their full old row). */
@@ -35,6 +46,8 @@ export interface TargetTable extends TableName {
   readonly guarded?: boolean;
   /** Its shape is to stay as it is. */
   readonly frozen?: boolean;
+  /** Made once its rows are there. */
+  readonly indexes?: readonly TargetIndex[];
 }
 
 /**

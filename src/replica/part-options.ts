@@ -1,10 +1,11 @@
 // What a part of a replica works with, and its limits.
 import type { Relation } from '../data/index.ts';
 import type { Prepared, TableRefusal } from './fitting.ts';
+import type { IndexingOptions } from './indexing.ts';
 import type { LoaderOptions } from './loader.ts';
 import type { Routes } from './rules/routes.ts';
 
-export interface PartOptions extends Omit<LoaderOptions, 'fit' | 'refuse'> {
+export interface PartOptions extends Omit<LoaderOptions, 'fit' | 'refuse'>, Omit<IndexingOptions, 'indexesChanged'> {
   compile(relations: readonly Relation[]): Promise<Routes>;
   /** Brings the target's tables into the wanted shape, or says which one it cannot. */
   prepare(routes: Routes): Promise<Prepared>;

@@ -9,6 +9,7 @@ import { Errands } from './errands.ts';
 import { currentShapes, Fitting, shapeKey } from './fitting.ts';
 import { type Gathered, Gatherer } from './gather.ts';
 import { Holds } from './holds.ts';
+import { Indexing } from './indexing.ts';
 import { Loader } from './loader.ts';
 import { Mender } from './mend/mender.ts';
 import { NewShape } from './new-shape.ts';
@@ -29,6 +30,7 @@ export class Part {
   readonly source: string;
   readonly states: TableStates;
   readonly errands: Errands;
+  readonly indexing: Indexing;
   routes: Routes | undefined;
   #fitting: Fitting | undefined;
   /** The tables of this attempt, and those that the source has by now. */
@@ -51,6 +53,7 @@ export class Part {
     this.#options = options;
     this.source = options.feed.source.name;
     this.states = new TableStates(options.clock, options.logger);
+    this.indexing = new Indexing({ ...options, indexesChanged: () => options.target.tablesChanged() }, this.states, this.progress);
     this.errands = new Errands(options.clock, `replica "${options.replica}"`);
     // While tables join, what is read is not the stream of all tables.
     this.#holds = new Holds(options, this.progress, () => (this.#keepFrom === undefined ? this.#gatherer : undefined));
@@ -193,10 +196,12 @@ export class Part {
       this.#storedIs(known);
       this.progress.applied = known;
     }
+    await this.indexing.resume(routes, () => this.#options.target.tables(this.source), known, signal, () => (this.progress.phase = 'snapshot'));
+    if (signal.aborted) return undefined;
     if (missing.length > 0 || known === undefined) {
       this.progress.phase = 'snapshot';
       if (known !== undefined && !(await loader.canResume(missing))) return this.#join(missing, known, routes, state, tables, signal);
-      await this.#load(missing, known, loader, signal);
+      await this.#load(missing, known, loader, routes, signal);
     }
     if (signal.aborted) return undefined;
     await this.#follow(routes, tables, signal);
@@ -204,7 +209,7 @@ export class Part {
   }
 
   /** Loads before anything is followed. Returns early when the signal aborts. */
-  async #load(missing: readonly Relation[], known: Position | undefined, loader: Loader, signal: AbortSignal): Promise<void> {
+  async #load(missing: readonly Relation[], known: Position | undefined, loader: Loader, routes: Routes, signal: AbortSignal): Promise<void> {
     const { feed, target } = this.#options;
     const snapshot = await feed.source.snapshot(missing, signal);
     if (known === undefined) {
@@ -218,7 +223,9 @@ export class Part {
     }
     const left = await loader.load(snapshot, false, signal);
     if (left) throw left;
+    await this.indexing.afterLoad(routes, new Set(missing.map(tableAddress)), signal);
   }
+
 
   /**
    * Loads tables while the others are followed. Behind their snapshots the stream is kept; when they are loaded it is read again from there, with
@@ -236,6 +243,9 @@ export class Part {
       const loading = feed.source.snapshot(missing, either).then((snapshot) => {
         this.#keepFrom = snapshot.position;
         return loader.load(snapshot, true, either);
+      }).then(async (left) => {
+        if (!left) await this.indexing.afterLoad(routes, new Set(missing.map(tableAddress)), either);
+        return left;
       }).finally(() => stop.abort());
       const following = this.#follow(routes, tables, either).finally(() => stop.abort());
       const [followed, read] = await Promise.allSettled([following, loading]);

@@ -1,7 +1,7 @@
 // A replica: takes over its target, runs one part a source, and starts again after every error that may pass.
 import { asMillraceError, Backoff, type Clock, type Logger, type Metrics, MillraceError, type Random } from '../base/index.ts';
 import { type Position, type Relation, tableAddress } from '../data/index.ts';
-import type { Committed, Feed } from '../flow/index.ts';
+import type { Committed, Feed, IndexMaker } from '../flow/index.ts';
 import type { Prepared, TableRefusal } from './fitting.ts';
 import { LetterCount } from './letter-count.ts';
 import type { SnapshotLimits } from './loader.ts';
@@ -36,6 +36,7 @@ export interface ReplicaOptions {
   forget(part: string, tables: readonly string[]): Promise<void>;
   /** Target tables of the routes that rows cannot be written to as things are. */
   refusals(routes: Routes): Promise<readonly TableRefusal[]>;
+  readonly indexes: IndexMaker;
   /** Open dead letters, for status. */
   countLetters(): Promise<number>;
 }
@@ -91,6 +92,7 @@ export class Replica {
     // A target that does not answer would keep its connection, and so the process, for ever.
     if (!ended.signal.aborted) await this.#target?.target.close().catch(() => undefined);
     await this.#done;
+    for (const part of this.#parts.values()) await part.indexing.ended();
   }
 
   get condition(): ReplicaCondition {
@@ -144,7 +146,11 @@ export class Replica {
 
   /** Whether other source tables go to a target table too. */
   isShared(to: string): boolean {
-    return [...this.#parts.values()].flatMap((part) => part.routes?.sourcesOf(to) ?? []).length > 1;
+    return this.#sharers(to) > 1;
+  }
+
+  #sharers(to: string): number {
+    return [...this.#parts.values()].flatMap((part) => part.routes?.sourcesOf(to) ?? []).length;
   }
 
   /**
@@ -184,6 +190,7 @@ export class Replica {
         commit: async (part, position, steps, origin) => this.#went(await this.#inTurn('', () => current().target.commit(part, position, steps, origin))),
         commitPieces: async (part, pieces) => this.#went(await this.#inTurn('', () => current().target.commitPieces(part, pieces))),
         tables: (part) => this.#inTurn('', () => current().target.tables(part)),
+        tablesChanged: () => this.#target?.target.tablesChanged(),
         stopTable: (part, table, stop) => this.#inTurn('', () => current().target.stopTable(part, table, stop)),
         forgetOthers: (part, tables) => this.#inTurn('', () => current().target.forgetOthers(part, tables)),
         loadRanks: (tables) => this.#inTurn('', () => current().target.loadRanks(tables)),
@@ -212,6 +219,9 @@ export class Replica {
           refusals: (routes) => this.#options.refusals(routes),
           forget: (tables) => this.#options.forget(feed.source.name, tables),
           again: () => this.#attempt.abort(),
+          indexes: this.#options.indexes,
+          stopping: this.#stopping.signal,
+          sharers: (table) => this.#sharers(table),
         }),
       );
     }

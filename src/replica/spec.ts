@@ -20,6 +20,15 @@ export type Added =
   /** A SQL expression over the source row. */
   | { readonly kind: 'sql'; readonly sql: string };
 
+/** An index of the target. */
+export interface IndexRule {
+  /** What stands between the parentheses of CREATE INDEX. */
+  readonly on: string;
+  readonly using?: string;
+  readonly where?: string;
+  readonly unique: boolean;
+}
+
 /** The target follows; it keeps its shape; the table stops. */
 export type SchemaChanges = 'apply' | 'freeze' | 'fail';
 
@@ -54,6 +63,7 @@ export interface TableRule {
   /** What a schema change of the table does; undefined: what the replica says. */
   readonly schemaChanges?: SchemaChanges;
   readonly existing?: ExistingRows;
+  readonly indexes?: readonly IndexRule[];
   /** Where the rule stands, for messages: file:line:column. */
   readonly place?: string;
 }

@@ -8,8 +8,17 @@ export interface TableEvent {
   readonly what: string;
 }
 
+/** An index that is not there yet. */
+export interface IndexNote {
+  readonly name: string;
+  readonly state: 'making' | 'pending' | 'failed';
+  readonly reason?: string;
+  readonly next?: string;
+}
+
 export interface TableState {
   readonly stop?: TableStop;
+  readonly indexes: readonly IndexNote[];
   /** The newest last. */
   readonly events: readonly TableEvent[];
 }
@@ -22,6 +31,7 @@ export class TableStates {
   readonly #logger: Logger;
   readonly #stops = new Map<string, TableStop>();
   readonly #events = new Map<string, TableEvent[]>();
+  readonly #indexes = new Map<string, Map<string, IndexNote>>();
 
   constructor(clock: Clock, logger: Logger) {
     this.#clock = clock;
@@ -30,10 +40,10 @@ export class TableStates {
 
   /** By the table's address at the source: the stopped ones, and those of which there is something to tell. */
   get all(): ReadonlyMap<string, TableState> {
-    const tables = new Set([...this.#events.keys(), ...this.#stops.keys()]);
+    const tables = new Set([...this.#events.keys(), ...this.#stops.keys(), ...this.#indexes.keys()]);
     return new Map([...tables].map((table) => {
       const stop = this.#stops.get(table);
-      return [table, { events: this.#events.get(table) ?? [], ...(stop ? { stop } : {}) }];
+      return [table, { events: this.#events.get(table) ?? [], indexes: [...(this.#indexes.get(table)?.values() ?? [])], ...(stop ? { stop } : {}) }];
     }));
   }
 
@@ -53,6 +63,22 @@ export class TableStates {
     if (events.some((event) => event.what === what)) return;
     this.#logger.info('the schema changed', { table, what });
     this.#events.set(table, [...events, { atMs: this.#clock.now(), what }].slice(-eventsMax));
+  }
+
+  index(table: string, note: IndexNote): void {
+    this.#indexes.set(table, (this.#indexes.get(table) ?? new Map<string, IndexNote>()).set(note.name, note));
+  }
+
+  knowsIndex(table: string, name: string): boolean {
+    return this.#indexes.get(table)?.has(name) ?? false;
+  }
+
+  /** Says whether it was not. */
+  indexThere(table: string, name: string): boolean {
+    const notes = this.#indexes.get(table);
+    const was = notes?.delete(name) ?? false;
+    if (notes?.size === 0) this.#indexes.delete(table);
+    return was;
   }
 
   stopped(table: string, stop: TableStop): void {

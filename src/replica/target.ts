@@ -8,6 +8,8 @@ export interface ReplicaTarget extends TransactionalSink<TableStep> {
   forgetOthers(part: string, current: readonly { readonly source: string; readonly target: string }[]): Promise<void>;
   /** Notes durably that a table (its address at the source) is stopped and must be read again. */
   stopTable(part: string, table: string, stop: TableStop): Promise<void>;
+  /** Somebody has changed tables: they are looked at again before the next commit. */
+  tablesChanged(): void;
   /** Target table → number; tables with smaller ones are loaded first, since others refer to them. One that is not in it may come at any time. */
   loadRanks(tables: readonly TableName[]): Promise<ReadonlyMap<string, number>>;
   /** The chunks of a table that are loaded. */

@@ -21,7 +21,7 @@ try {
   for (let round = 0; round < rounds; round++) {
     // Every point in turn, so that few rounds still reach many of them; between them kills at random times.
     const point = round % 2 === 0 ? crashPoints[(round / 2) % crashPoints.length] : undefined;
-    const early = point?.startsWith('slot') || point?.startsWith('snapshot');
+    const early = point !== undefined && /^(slot|snapshot|index)/.test(point);
     const fresh = round === 0 || early || random.chance(0.1);
     if (fresh) await world.fresh();
     const what = await strike(point);
@@ -60,7 +60,7 @@ process.exit(lost + duplicated + world.torn === 0 && (rounds < crashPoints.lengt
 
 /** Starts the project and lets it die: at the point, or at a random time. Returns what it died of. */
 async function strike(point: string | undefined): Promise<string> {
-  const count = point?.startsWith('slot') || point === 'snapshot.before-table' ? 1 : random.between(1, point?.startsWith('snapshot') || point === 'log.after-sync' || point === 'log.before-trim' ? 2 : 6);
+  const count = point?.startsWith('slot') || point === 'snapshot.before-table' ? 1 : random.between(1, (point !== undefined && /^(snapshot|index)/.test(point)) || point === 'log.after-sync' || point === 'log.before-trim' ? 2 : 6);
   const { child, exited } = world.up(point === undefined ? {} : { crashAt: `${point}:${count}` });
   const patience = point === undefined ? random.between(200, 3000) : 20_000;
   let impatient = false;

@@ -102,7 +102,7 @@ export class World {
     writeFileSync(
       join(this.folder, 'millrace.yaml'),
       `millrace: 1\nsources:\n  bank:\n    postgres: ${way('source')}\n    tables: [public.*]\n    appendOnly: [public.events]\n` +
-        `replicas:\n  copy:\n    from: bank\n    postgres: ${way('target')}\n` +
+        `replicas:\n  copy:\n    from: bank\n    postgres: ${way('target')}\n    tables:\n      bank.public.ledger: { indexes: [at, 'src, dst'] }\n      bank.public.accounts: { indexes: [balance] }\n` +
         // Little memory makes small segments of the log, so that they are synced and trimmed while the test looks on.
         'limits: { memory: 4MB }\n',
     );

@@ -30,7 +30,11 @@ table('shop.public.orders', { rename: { id: 'order_id' }, key: ['order_id'] });
 table('shop.public.lines', { key: ['line', 'note'] });
 table('shop.public.lines', { where: (l) => l.note === 'x' && l.note.length > 3 });
 table('shop.public.lines', { key: ['note'], row: (l) => ({ note: l.note }) });
+// Indexes, over columns of the target.
+table('shop.public.orders', { rename: { cents: 'total' }, indexes: ['total desc', 'lower(note)', { on: 'placed', using: 'brin', where: "status <> 'draft'", unique: false }] });
 
+// @ts-expect-error no such key of an index
+table('shop.public.orders', { indexes: [{ on: 'placed', method: 'brin' }] });
 // @ts-expect-error a wrong table
 table('shop.public.ordres', {});
 // @ts-expect-error a wrong column

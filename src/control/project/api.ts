@@ -75,6 +75,8 @@ export interface TableOptions<N extends string, M extends Renaming, K extends st
   /** Adds _source and _lsn to the target; a row of the same source with a later _lsn is never written over. */
   readonly guard?: boolean;
   readonly appendOnly?: boolean;
+  /** Indexes of the target, made once its rows are there: what stands between the parentheses of CREATE INDEX. */
+  readonly indexes?: readonly (string | { readonly on: string; readonly using?: string; readonly where?: string; readonly unique?: boolean })[];
   /** `keep`: rows that the target has before the replica first takes the table are taken for those of the source. */
   readonly existing?: 'refuse' | 'keep';
 }

@@ -150,6 +150,11 @@ test('rules with unknown columns, impossible keys, wrong expressions, and condit
   assert.match(await said('{ add: { total: { sql: "cents +" } } }'), /error: /);
   assert.match(await said('{ where: "note = \'x\'" }'), /the condition asks note, which an update leaves out[\s\S]*alter table "public"\."orders" replica identity full/);
   assert.equal(await said('{ where: "cents > 5" }'), '');
+  assert.match(await said('{ indexes: [cent] }'), /:10:15: error: public\.orders: the target has no column cent for the index on \(cent\)[\s\S]*did you mean cents/);
+  assert.match(await said('{ rename: { cents: total }, indexes: [lower(cents)] }'), /the target has no column cents for the index on \(lower\(cents\)\)/);
+  assert.match(await said('{ indexes: [lower(note] }'), /:10:15: error: public\.orders: the index on \(lower\(note\): syntax error at end of input/);
+  assert.match(await said('{ indexes: [{ on: cents, where: "stauts = 1" }] }'), /no column stauts for the index on \(cents\)/);
+  assert.equal(await said('{ rename: { cents: total }, meta: true, indexes: ["total desc, _committed_at", { on: note, using: hash, where: "status = \'new\'", unique: true }] }'), '');
 });
 
 test('without a schema file tables and columns are not checked, and that is said', async () => {

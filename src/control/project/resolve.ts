@@ -1,6 +1,6 @@
 // From what a file says to the project: names and patterns read, defaults filled in, references checked.
 import { nearestName, parseTablePattern, quoteIdent, splitName, type TablePattern } from '../../data/index.ts';
-import type { Added, Mask, ReplicaSpec, TableRule } from '../../replica/index.ts';
+import type { Added, IndexRule, Mask, ReplicaSpec, TableRule } from '../../replica/index.ts';
 import { parsePgUrl, type PgAddress } from '../../wire/index.ts';
 import { slotName } from '../names.ts';
 import { type Around, resolveAddress } from './address.ts';
@@ -191,6 +191,7 @@ class ReplicaResolver {
       ...(rule.row === undefined ? {} : { row: rule.row as NonNullable<TableRule['row']> }),
       ...(rule.schemaChanges === undefined ? {} : { schemaChanges: rule.schemaChanges }),
       ...(rule.existing === undefined ? {} : { existing: rule.existing }),
+      ...(rule.indexes === undefined ? {} : { indexes: rule.indexes.map(resolveIndex) }),
       deletes: rule.deletes, meta: rule.meta, guard: rule.guard, appendOnly: rule.appendOnly, place: report.placeOf(keyPath),
     }];
   }
@@ -220,6 +221,12 @@ function resolveAdded(added: NonNullable<RuleConfig['add']>[string]): Added {
   if (added === null || typeof added !== 'object') return { kind: 'constant', value: added };
   if ('sql' in added) return { kind: 'sql', sql: added.sql };
   return { kind: 'constant', value: added.value, ...(added.type === undefined ? {} : { type: added.type }) };
+}
+
+function resolveIndex(index: NonNullable<RuleConfig['indexes']>[number]): IndexRule {
+  if (typeof index === 'string') return { on: index, unique: false };
+  const { on, using, where, unique } = index;
+  return { on, unique, ...(using === undefined ? {} : { using }), ...(where === undefined ? {} : { where }) };
 }
 
 /** `schema.table` or `source.schema.table`. */

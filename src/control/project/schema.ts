@@ -46,6 +46,18 @@ const added = z
   ], { error: 'must be a constant, { sql: EXPRESSION } or { value: CONSTANT, type: TYPE }' })
   .describe('A constant, `{ value, type }`, or `{ sql: EXPRESSION }`.');
 
+const index = z
+  .union([
+    z.string().min(1, { error: 'it is empty' }),
+    z.strictObject({
+      on: z.string().min(1, { error: 'it is empty' }).describe('What stands between the parentheses of `CREATE INDEX`.'),
+      using: z.string().regex(/^[a-z_][a-z0-9_]*$/, { error: 'not the name of an access method: gin, gist, brin, hash, …' }).describe('The access method. Default: btree.').optional(),
+      where: z.string().describe('The condition of a partial index.').optional(),
+      unique: z.boolean().describe('Whether no two rows may have equal values.').default(false),
+    }),
+  ], { error: 'must be columns and expressions as CREATE INDEX has them, or { on: …, using: …, where: …, unique: true }' })
+  .describe('What stands between the parentheses of `CREATE INDEX`, or `{ on, using, where, unique }`.');
+
 const schemaChanges = z.enum(['apply', 'freeze', 'fail']);
 const existing = z.enum(['refuse', 'keep']);
 
@@ -67,6 +79,8 @@ const ruleShape = {
   meta: z.boolean().describe('Adds `_source`, `_op` and `_committed_at` to the target table.').default(false),
   guard: z.boolean()
     .describe('For a table that others write too: adds `_source` and `_lsn` (where the row\'s last change committed at the source) to it, and never writes over a row of the same source with a later `_lsn`.').default(false),
+  indexes: z.array(index).describe('Indexes of the target table, over its columns. They are made once its rows are there, and never dropped.')
+    .meta({ examples: [['customer_id', 'status, created_at desc', { on: 'details', using: 'gin' }]] }).optional(),
   schemaChanges: schemaChanges.describe('What a schema change of the table does. Default: what the replica says.').optional(),
   existing: existing.describe('What a table with rows at the target means when the replica first takes it. Default: what the replica says.').optional(),
   appendOnly: z.boolean().describe('For a table without a key: inserts are appended, an update or delete is an error.').default(false),

@@ -85,9 +85,12 @@ export function replicaStatus(replica: Replica, captures: readonly Capture[], no
 /** The tables of a source of which there is something to tell. */
 function tablesOf(replica: Replica, source: string, qualified: boolean): [string, ReplicaTableStatus][] {
   const part = replica.part(source);
-  return [...(part?.states.all ?? [])].map(([table, { stop, events }]) => {
-    const condition: Condition = stop ? { state: 'failed', reason: stop.reason, ...(stop.next === undefined ? {} : { next: stop.next }) }
-      : { state: part?.progress.loading.has(table) ? 'snapshot' : replica.condition.state };
-    return [qualified ? `${source}.${table}` : table, { ...condition, events: events.map(({ atMs, what }) => ({ at: new Date(atMs).toISOString(), what })) }];
+  return [...(part?.states.all ?? [])].map(([table, { stop, events, indexes }]) => {
+    const { reason, next } = stop ?? indexes.find((index) => index.reason !== undefined) ?? {};
+    const condition: Condition = {
+      state: stop ? 'failed' : part?.progress.loading.has(table) ? 'snapshot' : replica.condition.state,
+      ...(reason === undefined ? {} : { reason }), ...(next === undefined ? {} : { next }),
+    };
+    return [qualified ? `${source}.${table}` : table, { ...condition, indexes, events: events.map(({ atMs, what }) => ({ at: new Date(atMs).toISOString(), what })) }];
   });
 }

@@ -159,7 +159,7 @@ class RunningProject implements Running {
           const part = replica.part(capture.source.name);
           if (!part) continue;
           const goal = goals.get(capture);
-          if (goal === undefined || part.progress.phase !== 'streaming' || (part.progress.applied ?? 0n) < goal) behind = true;
+          if (goal === undefined || part.indexing.busy || part.progress.phase !== 'streaming' || (part.progress.applied ?? 0n) < goal) behind = true;
         }
       }
       if (!behind) return;

@@ -1,6 +1,6 @@
 // The target of a replica: the PostgreSQL sink, and the shape of its tables.
 import { type Logger, MillraceError, systemClock } from '../../base/index.ts';
-import { countLetters, type DdlStatement, forgetLoads, keepShape, ParallelSink, planTarget, refusals, tryTarget } from '../../connect/index.ts';
+import { countLetters, type DdlStatement, forgetLoads, keepShape, makeIndex, missingIndexes, ParallelSink, planTarget, refusals, tryTarget } from '../../connect/index.ts';
 import { type Relation, type SourceIdentity, tableAddress } from '../../data/index.ts';
 import { TablesRefused } from '../../flow/index.ts';
 import { compileForTarget, type Prepared, type ReplicaOptions, type ReplicaSpec, type Routes } from '../../replica/index.ts';
@@ -15,7 +15,7 @@ export interface SourceFacts {
 
 export function replicaTargets(
   spec: ReplicaSpec, logger: Logger, ddl: boolean, facts: SourceFacts, projectId: () => string | undefined,
-): Pick<ReplicaOptions, 'connect' | 'compile' | 'forget' | 'refusals' | 'countLetters'> {
+): Pick<ReplicaOptions, 'connect' | 'compile' | 'forget' | 'refusals' | 'indexes' | 'countLetters'> {
   const connect = parsePgUrl(spec.url);
   const followTypes = async (): Promise<boolean> => {
     const sources = [...new Set(spec.from.map((from) => from.source))];
@@ -42,6 +42,16 @@ export function replicaTargets(
     }),
     forget: (part, tables) => withConnection(spec.url, (connection) => forgetLoads(connection, spec.name, part, tables)),
     refusals: (routes) => withConnection(spec.url, async (connection) => refusals(await planTarget(connection, routes.targets, spec.parallel))),
+    indexes: {
+      allowed: ddl,
+      missing: (tables) => withConnection(spec.url, (connection) => missingIndexes(connection, tables)),
+      make: (missing, written, signal) => withConnection(spec.url, async (connection) => {
+        const leave = (): void => connection.destroy();
+        signal.addEventListener('abort', leave, { once: true });
+        if (signal.aborted) leave();
+        await makeIndex(connection, missing, written, logger).finally(() => signal.removeEventListener('abort', leave));
+      }),
+    },
     countLetters: () => withConnection(spec.url, (connection) => countLetters(connection, spec.name)),
     compile: (source, relations) => withConnection(spec.url, (connection) => compileForTarget(spec, source, relations, connection)),
   };

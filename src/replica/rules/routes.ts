@@ -6,6 +6,7 @@ import { shapeOf, TablesRefused, type TableShape, type TableStep, type TableTrun
 import type { ReplicaSpec, TableRule } from '../spec.ts';
 import { rulesFor, takes, unmatched } from './choose.ts';
 import { refuseUnknown } from './columns.ts';
+import { planIndexes } from './indexes.ts';
 import { makeRoute } from './make-route.ts';
 import { planPast } from './past.ts';
 import { type Plan, planTable } from './plan.ts';
@@ -270,11 +271,13 @@ export class Routes {
     }
     const reshaped = plans.filter((plan) => plan.problems.length === 0).map((plan) => {
       const shape = this.#shapes.get(tableAddress(plan.relation))?.get(tableAddress(plan.target));
-      return reshape(plan, shape, plan.rule?.schemaChanges ?? this.#spec.schemaChanges);
+      return { ...reshape(plan, shape, plan.rule?.schemaChanges ?? this.#spec.schemaChanges), isNew: shape === undefined };
     });
-    const { placed, problems } = share(reshaped.filter((one) => one.problems.length === 0));
-    this.#problems = [...this.#unmatched, ...unknown, ...plans.flatMap((plan) => plan.problems), ...reshaped.flatMap((one) => one.problems), ...problems];
-    this.#notes = reshaped.flatMap(({ plan, notes }) => notes.map((what) => ({ table: tableAddress(plan.relation), what })));
+    const indexed = planIndexes(reshaped.map(({ plan, history, isNew }) => ({ plan, isNew, left: [...(history.left ?? []), ...(history.gone ?? []).map(({ name }) => name)] })));
+    const fitting = reshaped.filter((one) => one.problems.length === 0 && !indexed.problems.some(({ table }) => table === tableAddress(one.plan.relation)));
+    const { placed, problems } = share(fitting.map(({ plan, history }) => ({ plan, history: { ...history, ...indexed.of(plan) } })));
+    this.#problems = [...this.#unmatched, ...unknown, ...plans.flatMap((plan) => plan.problems), ...reshaped.flatMap((one) => one.problems), ...indexed.problems, ...problems];
+    this.#notes = [...reshaped.flatMap(({ plan, notes }) => notes.map((what) => ({ table: tableAddress(plan.relation), what }))), ...indexed.notes];
     this.#warnings = plans.flatMap((plan) => plan.warnings);
     this.#targets = [...new Set(placed.map((one) => one.target))];
     this.#routes = new Map();

@@ -74,7 +74,8 @@ function loosest(group: readonly PlanWithPast[]): TargetTable {
   const [first, ...others] = group as [PlanWithPast, ...PlanWithPast[]];
   if (others.length === 0) return targetOf(first);
   // Their pasts may differ: such a table does not follow by itself.
-  const target = targetOf({ plan: first.plan, history: group.every((one) => one.history.frozen) ? { frozen: true } : {} });
+  const indexes = [...new Map(group.flatMap((one) => one.history.indexes ?? []).map((index) => [index.name, index])).values()];
+  const target = targetOf({ plan: first.plan, history: { ...(indexes.length > 0 ? { indexes } : {}), ...(group.every((one) => one.history.frozen) ? { frozen: true } : {}) } });
   const columns = target.columns.map(({ name, type, typmod, typeText, missing, number }, i) => (
     { name, type, typmod, typeText, notNull: group.every(({ plan }) => plan.columns[i]?.column.notNull), ...(missing === undefined ? {} : { missing }), ...(number === undefined ? {} : { number }) }
   ));

@@ -53,6 +53,11 @@ export class ParallelSink extends PostgresSink {
     await super.close();
   }
 
+  override tablesChanged(): void {
+    super.tablesChanged();
+    for (const { sink } of this.#lanes) sink.tablesChanged();
+  }
+
   override async commit(part: string, position: Position, steps: readonly TableStep[], origin?: Origin): Promise<Committed> {
     this.#mustBeWhole();
     const begun = this.#begun.get(part);

@@ -30,6 +30,7 @@ const shapeAgeMsMax = 60_000;
 /** The target's tables as they were read, and the layouts made of them. */
 export class Layouts {
   readonly #now: () => number;
+  #outdated = false;
   #shapes = new Map<string, { shape: Shape; readAtMs: number }>();
   #layouts = new Map<string, { write: TableWrite; layout: Layout }[]>();
 
@@ -40,8 +41,14 @@ export class Layouts {
 
   /** Forgets everything: after an error, or when somebody has changed a table. */
   clear(): void {
+    this.#outdated = false;
     this.#shapes.clear();
     this.#layouts.clear();
+  }
+
+  /** Tables are not as they were read: the next `load` reads them again. */
+  outdate(): void {
+    this.#outdated = true;
   }
 
   /**
@@ -49,6 +56,7 @@ export class Layouts {
    * longer ago than `ageMsMax`. Says whether a table is not as it was.
    */
   async load(session: Session, steps: readonly TableStep[], ageMsMax = shapeAgeMsMax): Promise<boolean> {
+    if (this.#outdated) this.clear();
     const read = new Set<string>();
     let changed = false;
     for (const step of steps) {

@@ -221,6 +221,11 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     }
   }
 
+  /** Which way rows take depends on the indexes of their table. */
+  tablesChanged(): void {
+    this.#layouts.outdate();
+  }
+
   /** What is remembered of the tables that were loaded for a source. */
   async tables(part: string): Promise<readonly LoadedTable[]> {
     return readLoaded(await this.#ready(), this.#options.consumer, part);

@@ -5,6 +5,7 @@ import type { TargetTable } from '../../../flow/index.ts';
 import type { PgConnection } from '../../../wire/index.ts';
 import { neverFilled } from '../sink/table-shapes.ts';
 import { type ActualTable, readTargetTables } from './actual-table.ts';
+import { planIndexes } from './indexes.ts';
 import { parallelProblems } from './parallel.ts';
 import { planGrants, planSchemas } from './privileges.ts';
 import type { DdlStatement, TargetProblem } from './statement.ts';
@@ -18,6 +19,8 @@ export interface TargetPlan {
   /** What the user of the connection may not do yet, as statements for an owner or superuser. */
   readonly grants: readonly { readonly sql: string; readonly why: string }[];
   readonly problems: readonly TargetProblem[];
+  /** What makes the indexes that are missing: once the rows are there, each by itself. */
+  readonly indexes: readonly { readonly sql: string; readonly why: string; readonly table: string }[];
   /** What changes without a statement, by the table's address. */
   readonly notes: readonly { readonly table: string; readonly what: string }[];
   /** Addresses of tables that must be read again, since their rows do not show what became of them at the source. */
@@ -59,11 +62,18 @@ export async function planTarget(connection: PgConnection, wanted: readonly Targ
     if (actual) fits.push({ table: actual, fits: await planExisting(connection, table, actual, loaded.get(tableAddress(table)), schemas.role, planned) });
   }
   if (parallel > 1) problems.push(...(await parallelProblems(connection, fits.map((fit) => fit.table))));
+  const indexes = await planIndexes(connection, tables, (table) => loaded.get(tableAddress(table)) === 'once');
+  for (const { table } of fits) {
+    const own = indexes.filter((index) => index.table === tableAddress(table));
+    if (table.owned || own.length === 0) continue;
+    problems.push({ level: 'warning', table: tableAddress(table), message: `${schemas.role} does not own ${tableAddress(table)}, and only its owner can make the indexes that are asked for`, hint: own.map(({ sql }) => sql).join(';\n') });
+  }
   const needed = new Set(ddl.flatMap((statement) => statement.makesIn ?? []));
   return {
     ddl: [...schemas.missing.filter((statement) => needed.has(statement.schema)).map((statement) => ({ ...statement, ...userOf(statement.schema, ddl) })), ...ddl],
     grants: planGrants(schemas, needed, ddl, fits.map((fit) => fit.table), typesIn),
     problems,
+    indexes,
     notes: planned.notes,
     readAgain: [...planned.readAgain],
     existing: fits,
@@ -106,5 +116,6 @@ function merge(a: TargetTable, b: TargetTable): TargetTable {
     return { ...plain, notNull: column.notNull && other?.notNull === true };
   });
   const added = b.columns.filter((column) => !a.columns.some((known) => known.name === column.name)).map((column) => ({ ...column, notNull: false }));
-  return { schema: a.schema, name: a.name, columns: [...columns, ...added], key: a.key };
+  const indexes = [...new Map([...(a.indexes ?? []), ...(b.indexes ?? [])].map((index) => [index.name, index])).values()];
+  return { schema: a.schema, name: a.name, columns: [...columns, ...added], key: a.key, ...(indexes.length > 0 ? { indexes } : {}) };
 }
