@@ -16,6 +16,7 @@ const cases: Readonly<Record<string, () => Promise<{ run(options: BenchOptions, 
   tables: () => import('./cases/tables.ts'),
   idle: () => import('./cases/idle.ts'),
   memory: () => import('./cases/memory.ts'),
+  envelopes: () => import('./cases/envelopes.ts'),
 };
 
 const { values, positionals } = parseArgs({

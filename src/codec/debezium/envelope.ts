@@ -1,7 +1,7 @@
 // What a record is: which envelope, and where in its bytes the parts lie.
 import { type ConnectSchema, fieldOfSchema, type Prefix } from './connect-schema.ts';
-import { stringAt, Token } from './json-scan.ts';
-import { Layout, memberNames } from './layout.ts';
+import { skipValue, stringAt, Token } from './json-scan.ts';
+import { Layout, memberNames, type Walker } from './layout.ts';
 import type { Payload } from './payload.ts';
 import { readInteger } from './quick.ts';
 import { headerOf, type KafkaRecord } from '../kafka/record.ts';
@@ -14,9 +14,9 @@ export type EnvelopeKind = 'change' | 'flat' | 'tombstone' | 'transaction' | 'he
 
 /** What the records of a topic looked like so far, so that the next one is found at once. */
 export interface Habits {
-  /** Of whole envelopes. */
-  outer: Layout | undefined;
-  source: Layout | undefined;
+  outer: Outer | undefined;
+  /** Of the table that the last change was of. */
+  source: SourceTail | undefined;
   /** Of rows: what a shape hands in. */
   row: Layout | undefined;
   isFlat: boolean;
@@ -48,9 +48,8 @@ export class Envelope {
     if (habits.isFlat && habits.row?.walk(bytes, start, end) === end) return this.#flat(record, payload);
     if (!habits.isFlat && habits.outer) {
       const { outer } = habits;
-      linkInner(outer, 'after', habits.row);
-      linkInner(outer, 'source', habits.source);
-      if (outer.find(bytes, start, end) && this.#parts(bytes, outer)) return this.op === 'm' ? 'message' : 'change';
+      outer.link(habits);
+      if (outer.layout.find(bytes, start, end) && this.#parts(bytes, outer)) return this.op === 'm' ? 'message' : 'change';
     }
     return this.#unfamiliar(record, payload, habits);
   }
@@ -63,8 +62,8 @@ export class Envelope {
     const names = memberNames(bytes, start, end);
     const kind = known ?? kindOfNames(names);
     if (kind === 'change') {
-      const outer = new Layout(names);
-      if (outer.find(bytes, start, end) && this.#parts(bytes, outer)) {
+      const outer = new Outer(names);
+      if (outer.layout.find(bytes, start, end) && this.#parts(bytes, outer)) {
         habits.outer = outer;
         return this.op === 'm' ? 'message' : 'change';
       }
@@ -79,29 +78,41 @@ export class Envelope {
   }
 
   /** Takes the offsets of an envelope. False if it only looks like one. */
-  #parts(bytes: Buffer, outer: Layout): boolean {
-    const { names, starts, ends } = outer;
-    for (let i = 0; i < names.length; i++) {
-      const name = names[i];
-      const [start, end] = [starts[i] as number, ends[i] as number];
-      const isObject = bytes[start] === Token.object;
-      if (name === 'before' && isObject) [this.beforeStart, this.beforeEnd] = [start, end];
-      else if (name === 'after' && isObject) [this.afterStart, this.afterEnd] = [start, end];
-      else if (name === 'source' && isObject) [this.sourceStart, this.sourceEnd] = [start, end];
-      else if (name === 'op' && bytes[start] === Token.string) this.op = end - start === 3 ? letter(bytes[start + 1] as number) : stringAt(bytes, start, end);
-    }
-    return this.sourceStart >= 0 && this.op !== '';
+  #parts(bytes: Buffer, outer: Outer): boolean {
+    const { starts, ends } = outer.layout;
+    const isObject = (index: number): boolean => index >= 0 && bytes[starts[index] as number] === Token.object;
+    if (isObject(outer.before)) [this.beforeStart, this.beforeEnd] = [starts[outer.before] as number, ends[outer.before] as number];
+    if (isObject(outer.after)) [this.afterStart, this.afterEnd] = [starts[outer.after] as number, ends[outer.after] as number];
+    const start = starts[outer.op] as number;
+    if (!isObject(outer.source) || bytes[start] !== Token.string) return false;
+    [this.sourceStart, this.sourceEnd] = [starts[outer.source] as number, ends[outer.source] as number];
+    this.op = ends[outer.op] === start + 3 ? letter(bytes[start + 1] as number) : stringAt(bytes, start, ends[outer.op] as number);
+    return true;
+  }
+}
+
+/** The members of a whole envelope. */
+class Outer {
+  readonly layout: Layout;
+  readonly before: number;
+  readonly after: number;
+  readonly source: number;
+  readonly op: number;
+
+  constructor(names: readonly string[]) {
+    this.layout = new Layout(names);
+    [this.before, this.after, this.source, this.op] = ['before', 'after', 'source', 'op'].map((name) => names.indexOf(name)) as [number, number, number, number];
+  }
+
+  link(habits: Habits): void {
+    if (this.after >= 0) this.layout.inner[this.after] = habits.row;
+    if (this.source >= 0) this.layout.inner[this.source] = habits.source;
   }
 }
 
 const letters = ['c', 'd', 'm', 'r', 't', 'u'].map((op) => [op.charCodeAt(0), op] as const);
 const letterOf = new Map(letters);
 const letter = (byte: number): string => letterOf.get(byte) ?? String.fromCharCode(byte);
-
-function linkInner(outer: Layout, name: string, inner: Layout | undefined): void {
-  const index = outer.indexOf(name);
-  if (index >= 0) outer.inner[index] = inner;
-}
 
 const kinds = new WeakMap<Prefix, EnvelopeKind>();
 
@@ -132,78 +143,157 @@ function isOutbox(record: KafkaRecord): boolean {
   return record.headers.some((header) => header.key === 'id') && record.key !== null && record.key[0] !== Token.object;
 }
 
+/**
+ * The end of a `source`, from its table on: what stands in front of it, more than half of a change, is not looked at unless somebody asks. Quotes
+ * inside of strings have a backslash in front, so that the names with their quotes are found only where they are members.
+ */
+export class SourceTail implements Walker {
+  readonly #table: Buffer;
+  readonly #tail: readonly Buffer[];
+  readonly #starts: Int32Array;
+  readonly #ends: Int32Array;
+  readonly #txId: number;
+  readonly #lsn: number;
+  #bytes: Buffer | undefined;
+  #start = -1;
+  /** How far behind the source's start the table was last: in most sources at the same place. */
+  #distance = 0;
+
+  /** @param names Of the members that stand behind schema and table. */
+  constructor(schema: string, table: string, names: readonly string[]) {
+    this.#table = Buffer.from(`"schema":${JSON.stringify(schema)},"table":${JSON.stringify(table)}`);
+    this.#tail = names.map((name) => Buffer.from(`,${JSON.stringify(name)}:`));
+    this.#starts = new Int32Array(names.length);
+    this.#ends = new Int32Array(names.length);
+    this.#txId = names.indexOf('txId');
+    this.#lsn = names.indexOf('lsn');
+  }
+
+  walk(bytes: Buffer, start: number, end: number): number {
+    this.#start = -1;
+    const found = this.#isTableAt(bytes, start + this.#distance) ? start + this.#distance : bytes.indexOf(this.#table, start);
+    if (found < 0) return -1;
+    this.#distance = found - start;
+    let at = found + this.#table.length;
+    for (let i = 0; i < this.#tail.length; i++) {
+      const spelled = this.#tail[i] as Buffer;
+      for (let k = 0; k < spelled.length; k++) if (bytes[at + k] !== spelled[k]) return -1;
+      at += spelled.length;
+      if (at >= end) return -1;
+      this.#starts[i] = at;
+      this.#ends[i] = at = skipValue(bytes, at, end);
+    }
+    if (at >= end || bytes[at] !== CLOSE_BRACE) return -1;
+    this.#bytes = bytes;
+    this.#start = start;
+    return at + 1;
+  }
+
+  #isTableAt(bytes: Buffer, at: number): boolean {
+    const table = this.#table;
+    for (let i = 0; i < table.length; i++) if (bytes[at + i] !== table[i]) return false;
+    return true;
+  }
+
+  /** Whether it has found the source that begins there. */
+  knows(bytes: Buffer, start: number): boolean {
+    return this.#start === start && this.#bytes === bytes;
+  }
+
+  get txId(): number {
+    return this.#txId < 0 ? 0 : numberAt(this.#bytes as Buffer, this.#starts[this.#txId] as number, this.#ends[this.#txId] as number);
+  }
+
+  get lsn(): number {
+    return this.#lsn < 0 ? 0 : numberAt(this.#bytes as Buffer, this.#starts[this.#lsn] as number, this.#ends[this.#lsn] as number);
+  }
+}
+
+const CLOSE_BRACE = 0x7d;
+
+/** Positions and times of these decades are below 2^53. null: 0. */
+function numberAt(bytes: Buffer, start: number, end: number): number {
+  const quick = readInteger(bytes, start, end);
+  return Number.isNaN(quick) ? Number(bytes.toString('latin1', start, end)) || 0 : quick;
+}
+
 /** Where a change was made, as its `source` tells; it holds until the next record is read. */
 export class SourcePlace {
   #bytes: Buffer = Buffer.alloc(0);
+  #start = 0;
+  #end = 0;
+  #tail: SourceTail | undefined;
   #layout = new Layout([]);
-  #places: Readonly<Record<'connector' | 'schema' | 'table' | 'txId' | 'lsn' | 'ts_us' | 'ts_ms', number>> = { connector: -1, schema: -1, table: -1, txId: -1, lsn: -1, ts_us: -1, ts_ms: -1 };
+  #isFound = false;
 
   read(bytes: Buffer, start: number, end: number, habits: Habits): this {
-    let layout = habits.source;
-    if (!layout?.find(bytes, start, end)) {
-      layout = new Layout(memberNames(bytes, start, end));
-      layout.find(bytes, start, end);
-      habits.source = layout;
-    }
     this.#bytes = bytes;
-    if (layout !== this.#layout) {
-      this.#layout = layout;
-      const at = (name: string): number => (layout as Layout).indexOf(name);
-      this.#places = { connector: at('connector'), schema: at('schema'), table: at('table'), txId: at('txId'), lsn: at('lsn'), ts_us: at('ts_us'), ts_ms: at('ts_ms') };
-    }
+    this.#start = start;
+    this.#end = end;
+    this.#isFound = false;
+    this.#tail = habits.source?.knows(bytes, start) === true ? habits.source : undefined;
     return this;
   }
 
-  /** Positions and times of these decades are below 2^53. */
-  #number(index: number): number {
-    if (index < 0) return 0;
-    const [start, end] = [this.#layout.starts[index] as number, this.#layout.ends[index] as number];
-    const quick = readInteger(this.#bytes, start, end);
-    return Number.isNaN(quick) ? Number(this.#bytes.toString('latin1', start, end)) || 0 : quick;
+  /** It is of the same table as the change before. */
+  get isSameTable(): boolean {
+    return this.#tail !== undefined;
   }
 
-  #text(index: number): string {
-    if (index < 0 || this.#bytes[this.#layout.starts[index] as number] !== Token.string) return '';
-    return stringAt(this.#bytes, this.#layout.starts[index] as number, this.#layout.ends[index] as number);
+  /** For the next changes of this table; undefined where its names do not stand together. */
+  tail(): SourceTail | undefined {
+    const { names } = this.#found();
+    const at = names.indexOf('table');
+    return at > 0 && names[at - 1] === 'schema' ? new SourceTail(this.schema, this.table, names.slice(at + 1)) : undefined;
+  }
+
+  #found(): Layout {
+    if (this.#isFound) return this.#layout;
+    if (!this.#layout.find(this.#bytes, this.#start, this.#end)) {
+      this.#layout = new Layout(memberNames(this.#bytes, this.#start, this.#end));
+      this.#layout.find(this.#bytes, this.#start, this.#end);
+    }
+    this.#isFound = true;
+    return this.#layout;
+  }
+
+  #number(name: string): number {
+    const layout = this.#found();
+    const index = layout.indexOf(name);
+    return index < 0 ? 0 : numberAt(this.#bytes, layout.starts[index] as number, layout.ends[index] as number);
+  }
+
+  #text(name: string): string {
+    const layout = this.#found();
+    const index = layout.indexOf(name);
+    if (index < 0 || this.#bytes[layout.starts[index] as number] !== Token.string) return '';
+    return stringAt(this.#bytes, layout.starts[index] as number, layout.ends[index] as number);
   }
 
   get connector(): string {
-    return this.#text(this.#places.connector);
+    return this.#text('connector');
   }
 
   get schema(): string {
-    return this.#text(this.#places.schema);
+    return this.#text('schema');
   }
 
   get table(): string {
-    return this.#text(this.#places.table);
+    return this.#text('table');
   }
 
   /** 0: not told. */
   get txId(): number {
-    return this.#number(this.#places.txId);
+    return this.#tail ? this.#tail.txId : this.#number('txId');
   }
 
   /** PostgreSQL's log sequence number; 0: not told. */
   get lsn(): number {
-    return this.#number(this.#places.lsn);
+    return this.#tail ? this.#tail.lsn : this.#number('lsn');
   }
 
   /** Microseconds since 1970; 0: not told. */
   get timeUs(): number {
-    return this.#number(this.#places.ts_us) || this.#number(this.#places.ts_ms) * 1000;
-  }
-
-  /** Whether it is the table whose names are these tokens. */
-  isTable(schema: Buffer, table: Buffer): boolean {
-    return this.#isToken(table, this.#places.table) && this.#isToken(schema, this.#places.schema);
-  }
-
-  #isToken(token: Buffer, index: number): boolean {
-    if (index < 0) return false;
-    const start = this.#layout.starts[index] as number;
-    if ((this.#layout.ends[index] as number) - start !== token.length) return false;
-    for (let i = 0; i < token.length; i++) if (this.#bytes[start + i] !== token[i]) return false;
-    return true;
+    return this.#number('ts_us') || this.#number('ts_ms') * 1000;
   }
 }

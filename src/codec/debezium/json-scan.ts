@@ -175,9 +175,6 @@ export class Scan {
   }
 }
 
-/** A string as Java's and JavaScript's writers spell it, with its quotes. */
-export const spelled = (name: string): Buffer => Buffer.from(JSON.stringify(name));
-
 /** The text of the string token `bytes[start..end)`. */
 export function stringAt(bytes: Buffer, start: number, end: number): string {
   const raw = bytes.toString('utf8', start, end);

@@ -4,13 +4,18 @@ import { Scan, skipValue, Token } from './json-scan.ts';
 
 const CLOSE_BRACE = 0x7d;
 
-export class Layout {
+/** Finds its way through an object that begins at `start`. Returns the place behind it, or −1 if it is not spelled in the usual way. */
+export interface Walker {
+  walk(bytes: Buffer, start: number, end: number): number;
+}
+
+export class Layout implements Walker {
   readonly names: readonly string[];
   /** Of the object that was found last: the value of member i is `bytes[starts[i]..ends[i])`. */
   readonly starts: Int32Array;
   readonly ends: Int32Array;
-  /** Layouts of members that are objects themselves, found on the way; undefined: they are skipped. */
-  readonly inner: (Layout | undefined)[];
+  /** What finds its way through members that are objects themselves; undefined: they are skipped. */
+  readonly inner: (Walker | undefined)[];
   readonly #between: readonly Buffer[];
   readonly #scan = new Scan();
   #bytes: Buffer | undefined;
@@ -37,7 +42,7 @@ export class Layout {
     return this.walk(bytes, start, end) === end || this.#scanAll(bytes, start, end);
   }
 
-  /** As `find` for an object whose end is not known. Returns the place behind it, or −1 if it is not spelled in the usual way. */
+  /** As `find` for an object whose end is not known. */
   walk(bytes: Buffer, start: number, end: number): number {
     const between = this.#between;
     this.#start = -1;

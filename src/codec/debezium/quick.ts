@@ -78,8 +78,9 @@ export function writeTime(out: ByteWriter, us: number): boolean {
   return true;
 }
 
-/** @param us Microseconds since 1970, without zone. */
+/** @param us Microseconds since 1970, without zone; what is no safe integer is refused. */
 export function writeTimestamp(out: ByteWriter, us: number): boolean {
+  if (!Number.isSafeInteger(us)) return false;
   const days = Math.floor(us / DAY_US);
   if (!(days >= DAY_FIRST && days < DAY_BEHIND)) return false;
   out.reserve(27);

@@ -3,8 +3,8 @@ import { MillraceError } from '../../base/index.ts';
 import { type BatchBuilder, Before, Format, Op, type Relation, type RunBuilder, type TableName } from '../../data/index.ts';
 import type { AvroSchemas } from './avro.ts';
 import type { DebeziumSettings, ExpectedType, Prefix } from './connect-schema.ts';
-import { Envelope, type EnvelopeKind, type Habits, namesOfSchema, rowSchema, SourcePlace } from './envelope.ts';
-import { spelled, valueAt } from './json-scan.ts';
+import { Envelope, type EnvelopeKind, type Habits, namesOfSchema, rowSchema, SourcePlace, type SourceTail } from './envelope.ts';
+import { valueAt } from './json-scan.ts';
 import { memberNames } from './layout.ts';
 import { Losses } from './losses.ts';
 import { Payload } from './payload.ts';
@@ -29,9 +29,8 @@ export interface DebeziumOptions {
 /** A table of a topic; a topic has more than one where names are sanitised to the same. */
 interface TopicTable {
   readonly table: TableName;
-  /** Its names as JSON spells them. */
-  readonly schemaToken: Buffer;
-  readonly tableToken: Buffer;
+  /** How its changes end their `source`. */
+  tail: SourceTail | undefined;
   readonly oid: number;
   readonly expected: ExpectedTable | undefined;
   readonly shapes: Map<string, Shape>;
@@ -49,6 +48,8 @@ interface Topic extends Habits {
   readonly prefixes: Prefix[];
   readonly keyPrefixes: Prefix[];
   readonly tables: TopicTable[];
+  /** That of the last change. */
+  current: TopicTable | undefined;
 }
 
 export class DebeziumReader {
@@ -186,7 +187,7 @@ export class DebeziumReader {
     const place = this.#place as SourcePlace;
     const topic = this.#topic(record.topic);
     topic.isFlat = false;
-    const table = topic.tables.find((known) => place.isTable(known.schemaToken, known.tableToken)) ?? this.#table(topic, place.schema || topic.schema, place.table);
+    const table = this.#changedTable(topic, place);
     if (op === 't') {
       const shape = table.current ?? this.#shape(table, record, 0, 0);
       runs.truncate({ relations: [shape.relation], cascade: false, restartIdentity: false });
@@ -196,6 +197,15 @@ export class DebeziumReader {
       const kind = op === 'c' ? Op.insert : op === 'r' ? Op.read : Op.update;
       this.#row(topic, table, record, runs, kind, afterStart, afterEnd, oldKey, beforeStart, beforeEnd);
     } else throw new RangeError(`a change with the unknown op "${op}"`);
+  }
+
+  #changedTable(topic: Topic, place: SourcePlace): TopicTable {
+    if (place.isSameTable && topic.current) return topic.current;
+    const table = this.#table(topic, place.schema || topic.schema, place.table);
+    table.tail ??= place.tail();
+    topic.current = table;
+    topic.source = table.tail;
+    return table;
   }
 
   #flat(record: KafkaRecord, runs: RunBuilder, oldKey: Buffer | undefined): void {
@@ -326,7 +336,7 @@ export class DebeziumReader {
     const table = { schema, name };
     this.#tables += 1;
     const made = {
-      table, schemaToken: spelled(schema), tableToken: spelled(name), oid: this.#tables, expected: this.#options.tableOf?.(table), shapes: new Map(), current: undefined, prefix: undefined, keyNames: undefined,
+      table, tail: undefined, oid: this.#tables, expected: this.#options.tableOf?.(table), shapes: new Map(), current: undefined, prefix: undefined, keyNames: undefined,
     };
     topic.tables.push(made);
     return made;
@@ -385,7 +395,7 @@ const opOf = (letter: string): Op => (letter === 'c' ? Op.insert : letter === 'r
 function newTopic(topic: string): Topic {
   const parts = topic.split('.');
   const schema = parts.length > 1 ? (parts.at(-2) as string) : 'public';
-  return { schema, name: parts.at(-1) as string, prefixes: [], keyPrefixes: [], tables: [], isFlat: false, outer: undefined, source: undefined, row: undefined };
+  return { schema, name: parts.at(-1) as string, prefixes: [], keyPrefixes: [], tables: [], current: undefined, isFlat: false, outer: undefined, source: undefined, row: undefined };
 }
 
 function unreadable(error: unknown, record: KafkaRecord): unknown {
