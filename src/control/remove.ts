@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { dropSlot, forgetProjectId, readMarks, readProjectId, readSlot } from '../connect/index.ts';
 import { quoteIdent } from '../data/index.ts';
-import { displayTarget, parsePgUrl, type PgAddress, type PgConnection, withConnection } from '../wire/index.ts';
+import { displayTarget, inTransaction, parsePgUrl, type PgAddress, type PgConnection, withConnection } from '../wire/index.ts';
 import { logFolder, namesAtSource } from './names.ts';
 import { knownIds } from './ownership.ts';
 import type { Project, SourceSpec } from './project/project.ts';
@@ -66,12 +66,10 @@ async function removeFromTarget(consumer: string, url: PgAddress): Promise<Remov
     return there;
   });
   if (tables.length === 0) return [];
-  const remove = async (connection: PgConnection): Promise<void> => {
-    await connection.query('begin');
+  const remove = (connection: PgConnection): Promise<void> => inTransaction(connection, async () => {
     if (tables.includes('meta')) await forgetProjectId(connection, consumer);
     for (const table of ownTables) if (tables.includes(table)) await connection.rows(`delete from millrace.${table} where consumer = $1`, [consumer]);
-    await connection.query('commit');
-  };
+  });
   const what = `rows of ${consumer} in ${tables.map((table) => `millrace.${table}`).join(', ')}`;
   return [{ what, where: displayTarget(parsePgUrl(url)), run: () => withConnection(url, remove) }];
 }

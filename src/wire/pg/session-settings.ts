@@ -41,15 +41,16 @@ export class SessionSettings {
   }
 }
 
-/**
- * Settings of sessions that live long: no limit of a role or database ends them or what they do, and their server notices within a minute that a
- * silent connection leads to nobody. `major`: the server's version.
- */
+/** A server notices within a minute that a silent connection leads to nobody. */
+const keepalives = { tcp_keepalives_idle: '30', tcp_keepalives_interval: '10', tcp_keepalives_count: '3' };
+
+/** Settings of sessions that live long: no limit of a role or database ends them or what they do. `major`: the server's version. */
 export const longLived = (major: number): Readonly<Record<string, string>> => ({
   statement_timeout: '0',
   idle_session_timeout: '0',
   ...(major >= 17 ? { transaction_timeout: '0' } : {}),
-  tcp_keepalives_idle: '30',
-  tcp_keepalives_interval: '10',
-  tcp_keepalives_count: '3',
+  ...keepalives,
 });
+
+/** Settings for transactions of several statements: one whose process is gone keeps its locks for a minute at most. */
+export const abandonable = { ...keepalives, idle_in_transaction_session_timeout: '60s' };

@@ -3,7 +3,7 @@
 import { MillraceError } from '../../../base/index.ts';
 import { formatLsn, parseLsn, type Position, quoteTable, type SourceIdentity, type TableName } from '../../../data/index.ts';
 import { guardColumns, type TableShape } from '../../../flow/index.ts';
-import type { PgConnection } from '../../../wire/index.ts';
+import { inTransaction, type PgConnection } from '../../../wire/index.ts';
 
 /** What the target remembers of a source. */
 export interface PartRecord {
@@ -48,8 +48,7 @@ export async function adoptPart(
   const mine = [consumer, part, JSON.stringify(tables.map(({ source, target, oid, shape }) => ({ source, target, oid, shape: shape ?? null })))];
   const named = 'pg_catalog.json_to_recordset($3::json) as a(source text, target text, oid int8, shape jsonb)';
   const isNamed = `exists (select from ${named} where a.source = t.source_table and a.target = t.target_table)`;
-  await connection.query('begin');
-  try {
+  await inTransaction(connection, async () => {
     await connection.rows('update millrace.positions set fence = fence + 1 where consumer = $1', [consumer]);
     const moved = await connection.rows(
       `update millrace.positions set position = $3, system_id = $4, timeline = $5::int4, epoch = epoch + 1, updated_at = pg_catalog.now()
@@ -73,11 +72,7 @@ export async function adoptPart(
       `update millrace.tables t set snapshot_position = $4, source_oid = a.oid, shape = a.shape, updated_at = pg_catalog.now()
        from ${named} where consumer = $1 and t.source = $2 and t.source_table = a.source and t.target_table = a.target and state = 'done'`, [...mine, formatLsn(now.position)]);
     if (now.position < was.position) for (const { guarded } of tables) if (guarded) await forgetStamps(connection, guarded, part, now.position);
-    await connection.query('commit');
-  } catch (error) {
-    if (!connection.closed) await connection.query('rollback').catch(() => undefined);
-    throw error;
-  }
+  });
 }
 
 /** The guards of rows whose last change has a position of the old server that the new one has yet to reach: its changes would look older. */

@@ -2,7 +2,7 @@
 // stopped project, and whose a slot is.
 import { type Lsn, parseLsn } from '../../../data/index.ts';
 import type { TableStop } from '../../../flow/index.ts';
-import type { PgConnection } from '../../../wire/index.ts';
+import { inTransaction, type PgConnection } from '../../../wire/index.ts';
 import { originKey } from './origins.ts';
 import { ensureSchema } from './schema.ts';
 
@@ -35,13 +35,13 @@ export async function forgetLoads(connection: PgConnection, consumer: string, pa
   const params = all ? [consumer, part] : [consumer, part, JSON.stringify(tables)];
   const chosen = all ? '' : ' and source_table in (select pg_catalog.json_array_elements_text($3::json))';
   const targets = `target_table in (select target_table from millrace.tables where consumer = $1 and source = $2${chosen})`;
-  await connection.query('begin');
-  await connection.rows(
-    `update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now() where consumer = $1 and state in ('open', 'joined') and ${targets}`, params);
-  await connection.rows(`delete from millrace.chunks where consumer = $1 and ${targets}`, params);
-  await connection.rows(`update millrace.tables set state = 'copying', snapshot_position = null, stopped = null, shape = case when stopped ->> 'waits' = 'resync' then null else shape end, updated_at = pg_catalog.now() where consumer = $1 and ${targets}`, params);
-  if (all) for (const table of ['positions', 'lanes']) await connection.rows(`delete from millrace.${table} where consumer = $1 and part = $2`, params);
-  await connection.query('commit');
+  await inTransaction(connection, async () => {
+    await connection.rows(
+      `update millrace.dead_letters set state = 'superseded', closed_at = pg_catalog.now() where consumer = $1 and state in ('open', 'joined') and ${targets}`, params);
+    await connection.rows(`delete from millrace.chunks where consumer = $1 and ${targets}`, params);
+    await connection.rows(`update millrace.tables set state = 'copying', snapshot_position = null, stopped = null, shape = case when stopped ->> 'waits' = 'resync' then null else shape end, updated_at = pg_catalog.now() where consumer = $1 and ${targets}`, params);
+    if (all) for (const table of ['positions', 'lanes']) await connection.rows(`delete from millrace.${table} where consumer = $1 and part = $2`, params);
+  });
 }
 
 const projectKey = (consumer: string): string => `project of ${consumer}`;

@@ -1,6 +1,6 @@
 // Runs the DDL of a plan. Two processes may do so at once: they take turns, and what is already there is left as it is.
 import { type Logger, MillraceError, silentLogger } from '../../../base/index.ts';
-import { describePgError, type PgConnection, PgError } from '../../../wire/index.ts';
+import { describePgError, inTransaction, type PgConnection, PgError } from '../../../wire/index.ts';
 import { lockTargetSql } from './lock.ts';
 import type { TargetPlan } from './plan.ts';
 import type { DdlStatement, TargetProblem } from './statement.ts';
@@ -37,15 +37,13 @@ export async function tryTarget(connection: PgConnection, plan: TargetPlan, logg
   if (refused) return refused;
   if (plan.ddl.length === 0) return undefined;
   let running: DdlStatement | undefined;
-  await connection.query('begin');
   try {
-    await connection.query(lockTargetSql);
-    await connection.query(patience);
-    for (const statement of plan.ddl) await run(connection, (running = statement), logger);
-    await connection.query('commit');
+    await inTransaction(connection, async () => {
+      await connection.query(`set local lock_timeout = '30s'; ${lockTargetSql}; ${patience}`);
+      for (const statement of plan.ddl) await run(connection, (running = statement), logger);
+    });
     return undefined;
   } catch (error) {
-    await connection.query('rollback').catch(() => undefined);
     if (!(error instanceof MillraceError) || error.retriable || running?.table === undefined) throw error;
     return { table: running.table, error };
   }
