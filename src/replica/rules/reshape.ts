@@ -36,8 +36,10 @@ export function reshape(plan: Plan, shape: TableShape | undefined, policy: Schem
 
 /** Columns of the target that none of the source's is written to any more. */
 function leftBehind(columns: readonly TargetColumn[], shape: TableShape): string[] {
-  const names = [...(shape.left ?? []), ...shape.columns.map((past) => past.name)];
-  return [...new Set(names)].filter((name) => !columns.some((column) => column.name === name || column.was?.name === name)).toSorted();
+  const names = new Set([...(shape.left ?? []), ...shape.columns.map((past) => past.name)]);
+  // Where the new name of a column is there already, it takes that one, and what has its earlier name stays.
+  const isTaken = (column: TargetColumn, name: string): boolean => column.name === name || (column.was?.name === name && !names.has(column.name));
+  return [...names].filter((name) => !columns.some((column) => isTaken(column, name))).toSorted();
 }
 
 /** Columns of the source that are no more, and the names that they had last at the target. */
