@@ -4,13 +4,14 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { silentLogger, systemClock } from '../../src/base/index.ts';
 import { EmbeddedStream } from '../../src/bus/embedded.ts';
 import { type Cluster, startCluster } from '../../src/cli/demo/cluster.ts';
-import { listLetters, readProjectId, replayLetter } from '../../src/connect/index.ts';
+import { listLetters, ParallelSink, readProjectId, replayLetter } from '../../src/connect/index.ts';
 import { readFailures } from '../../src/control/failures.ts';
 import { readSchemaFile } from '../../src/control/project/schema-file.ts';
 import { readMemory } from '../../src/control/source-memory.ts';
-import { asPosition, tableAddress } from '../../src/data/index.ts';
+import { asPosition, type Position, tableAddress } from '../../src/data/index.ts';
 import { parsePgUrl } from '../../src/wire/index.ts';
 import { readAll } from '../../src/bus/stream.contract.ts';
 import { plainRun } from '../support/random-run.ts';
@@ -28,10 +29,10 @@ after(async () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-/** What each folder says of the tables of a target, and how many rows of them are there in chunks. */
-const loads: Readonly<Record<string, { tables: readonly string[]; chunks: readonly number[]; letters: readonly string[] }>> = {
-  1: { tables: ['public.people done 3'], chunks: [], letters: ['insert ["2"] open', 'insert ["3"] superseded', 'update ["2"] joined'] },
-  2: { tables: ['public.big copying 0', 'public.odd copying 1: it has another shape', 'public.people done 1'], chunks: [2], letters: ['read ["2"] open', 'read ["3"] superseded', 'update ["2"] joined'] },
+/** What each folder says of a target: its tables, how many rows of them are there in chunks, its letters, and where an epoch ends that some sessions have committed. */
+const loads: Readonly<Record<string, { tables: readonly string[]; chunks: readonly number[]; letters: readonly string[]; begun: Position | undefined }>> = {
+  1: { tables: ['public.people done 3'], chunks: [], letters: ['insert ["2"] open', 'insert ["3"] superseded', 'update ["2"] joined'], begun: undefined },
+  2: { tables: ['public.big copying 0', 'public.odd copying 1: it has another shape', 'public.people done 1'], chunks: [2], letters: ['read ["2"] open', 'read ["3"] superseded', 'update ["2"] joined'], begun: asPosition(48n) },
 };
 
 test('there is a folder for each format', () => {
@@ -67,8 +68,13 @@ for (const [format, expected] of Object.entries(loads)) {
     assert.ok((await another.tables('shop')).filter(({ done }) => done).every(({ snapshotPosition }) => snapshotPosition === asPosition(16n)));
     assert.deepEqual((await another.chunks('shop', 'public.big', 'public.big')).map(({ rows }) => rows), expected.chunks);
     await another.close();
-    assert.equal(await readProjectId(bench.connection, 'replica'), '0123456789abcdef');
     const database = parsePgUrl(cluster.url((await bench.rows('select current_database()'))[0]));
+    const several = new ParallelSink({
+      connect: database, consumer: 'replica', identityOf: () => ({ systemId: '7', timeline: 1 }), onBadRow: 'deadLetter', clock: systemClock, logger: silentLogger, lanes: 2,
+    });
+    assert.deepEqual((await several.open()).map(({ begun }) => begun), [expected.begun]);
+    await several.close();
+    assert.equal(await readProjectId(bench.connection, 'replica'), '0123456789abcdef');
     const letters = await listLetters(database, 'replica', { all: true });
     assert.deepEqual(letters.map(({ op, key, state }) => `${op} ${JSON.stringify(key)} ${state}`).sort(), expected.letters);
     await bench.connection.query('alter table people alter name type text');

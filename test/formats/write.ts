@@ -73,8 +73,11 @@ async function writeTarget(): Promise<void> {
     await bench.sink.stopTable('shop', 'public.odd', { reason: 'it has another shape', next: 'millrace resync replica.public.odd', waits: 'resync' });
     await bench.commit();
     await bench.commit(rowsStep(makeBatch(people, [{ update: ['2', 'ben', unchanged] }, { update: ['3', 'chris', 'new'] }])));
+    // Of two sessions that commit the next epoch, one has its share.
+    const sharing = JSON.stringify({ lanes: 2, tables: { 'public.people': 'id', 'public.odd': 1 } });
+    await bench.connection.query(`insert into millrace.lanes (consumer, part, lane, epoch, position, sharing) values ('replica', 'shop', 1, 3, '0/30', '${sharing}')`);
     const tables: Record<string, unknown> = {};
-    for (const table of ['meta', 'positions', 'tables', 'chunks', 'dead_letters']) {
+    for (const table of ['meta', 'positions', 'tables', 'chunks', 'lanes', 'dead_letters']) {
       const [row] = await bench.rows(`select coalesce(json_agg(t), '[]')::text from millrace.${table} t`);
       tables[table] = JSON.parse(row as string);
     }
