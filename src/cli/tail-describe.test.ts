@@ -67,7 +67,7 @@ test('Avro, with the schemas of a registry', async () => {
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   try {
     const described = await describe(lines, { registry: `http://me:p%2Fw@${address}/` });
-    assert.match(described, /avro\.public\.customers: Debezium in Avro; 40 records/);
+    assert.match(described, /avro\.public\.customers: Debezium in Avro \(postgresql\); 40 records/);
     assert.match(described, /credit +numeric\(10,2\) +certain +\S+\.\d\d/);
     assert.deepEqual(asked.toSorted(), ['/schemas/ids/1', '/schemas/ids/2', '/schemas/ids/3', '/schemas/ids/4']);
     delete schemas['4'];

@@ -50,7 +50,7 @@ const envelopes: Readonly<Record<TopicDescription['envelope'], string>> = {
 
 function topicLines(topic: TopicDescription, c: Colors): string[] {
   const counts = Object.entries(topic.counts).map(([what, count]) => `${what} ${count}`).join(', ');
-  const lines = [`${c.bold(topic.topic || '(topic not named)')}: ${envelopes[topic.envelope]}; ${topic.records} records${counts ? ` (${counts})` : ''}`];
+  const lines = [`${c.bold(topic.topic || '(topic not named)')}: ${envelopes[topic.envelope]}${topic.connector === undefined ? '' : ` (${topic.connector})`}; ${topic.records} records${counts ? ` (${counts})` : ''}`];
   if (topic.unreadable) lines.push(`  ${c.red(`${topic.unreadable.count} records are not readable`)}, the first ${topic.unreadable.first}`);
   for (const table of topic.tables) {
     lines.push(`  table ${displayIdent(table.schema)}.${displayIdent(table.name)}, ${table.key.length > 0 ? `key (${table.key.map(displayIdent).join(', ')})` : c.yellow('no key')}`);

@@ -36,7 +36,7 @@ export const command: Command = {
   topics: {
     topic: string,
     envelope: "debezium" | "debezium-schema" | "avro" | "flat" | "flat-schema" | "flat-avro" | "outbox" | "heartbeat" | "transaction" | "schemaChange" | "message" | "binary" | "unknown",
-    records: number, counts: { [what: string]: number },
+    connector?: string, records: number, counts: { [what: string]: number },
     tables: {
       schema: string, name: string, key: string[],
       columns: { name: string, typeText: string, confidence: "certain" | "likely" | "guess", remark?: string, inKey: boolean, nulls: number, values: number }[],

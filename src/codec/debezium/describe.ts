@@ -39,6 +39,8 @@ export interface LossDescription extends LossEntry {
 export interface TopicDescription {
   readonly topic: string;
   readonly envelope: TopicEnvelope;
+  /** `postgresql`, `sqlserver`, …; undefined where the records do not say. */
+  readonly connector: string | undefined;
   readonly records: number;
   /** insert, update, delete, read, truncate → records; other kinds by their names. */
   readonly counts: Readonly<Record<string, number>>;
@@ -63,6 +65,7 @@ class TopicState {
   readonly tables = new Map<string, TableState>();
   records = 0;
   withSchema = false;
+  connector = '';
   isAvro = false;
   unreadable = 0;
   firstError = '';
@@ -80,6 +83,7 @@ class TopicState {
       const kind = this.reader.open(record);
       this.kinds.set(kind, (this.kinds.get(kind) ?? 0) + 1);
       if (kind !== 'change' && kind !== 'flat') this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+      this.connector ||= this.reader.place?.connector ?? '';
       this.#row = this.reader.row;
       this.isAvro ||= kind !== 'binary' && record.value?.[0] === 0;
       this.withSchema ||= this.isAvro || record.value?.subarray(0, 10).toString() === '{"schema":';
@@ -179,6 +183,7 @@ function describeTopic(topic: string, state: TopicState): TopicDescription {
   return {
     topic,
     envelope: envelopeOf(state),
+    connector: state.connector || undefined,
     records,
     counts,
     tables: [...state.tables.values()].map((table) => describeTable(table, state.withSchema)),

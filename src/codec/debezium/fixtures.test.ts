@@ -1,9 +1,10 @@
 // Everything that a real Debezium has recorded decodes, and the tables rebuilt from it equal what its database held, but for what was lost before.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Decimal, tableAddress } from '../../data/index.ts';
+import { asPosition, Decimal, RunBuilder, tableAddress } from '../../data/index.ts';
 import { expectedTable, type Fixture, readFixture, rebuild, type Rebuilding, type RebuiltRow, rowsOfCopy } from '../../../test/support/debezium.ts';
 import type { LossCode } from './losses.ts';
+import { DebeziumReader } from './reader.ts';
 
 interface KnownLoss {
   readonly cases: RegExp;
@@ -132,6 +133,22 @@ describe('recordings of Debezium', () => {
     assert.deepEqual([kinds, rebuilt.tables.size], [{ event: fixture.records.length }, 0]);
   });
   test('every known loss is there', () => assert.deepEqual(knownLosses.filter((loss) => !used.has(loss)).map(({ at }) => at), []));
+});
+
+test('where each change was made, whichever way its source was found', () => {
+  for (const name of ['ops', 'json-schema', 'schema-change', 'incremental']) {
+    const reader = new DebeziumReader();
+    const runs = new RunBuilder(asPosition(0n), () => undefined);
+    runs.begin(1, asPosition(0n), 0n);
+    for (const record of readFixture(name).records) {
+      reader.open(record);
+      reader.write(runs);
+      const value = JSON.parse(record.value?.toString() ?? 'null') as { payload?: Record<string, unknown>; source?: unknown } | null;
+      const source = (value?.payload ?? value)?.['source'] as Record<string, string | number> | undefined;
+      const place = reader.place;
+      assert.deepEqual(place && [place.connector, place.schema, place.table, place.txId, place.lsn, place.timeUs], source && ['connector', 'schema', 'table', 'txId', 'lsn', 'ts_us'].map((key) => source[key] ?? 0));
+    }
+  }
 });
 
 describe('what a key change with an unchanged large value becomes', () => {
