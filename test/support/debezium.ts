@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { type AvroSchema, AvroSchemas, DebeziumReader, type DebeziumSettings, type ExpectedTable, type KafkaRecord, readRecordLine } from '../../src/codec/index.ts';
-import { asPosition, type Batch, fieldOf, Op, opNames, type Run, RunBuilder, type TableName, tableAddress } from '../../src/data/index.ts';
+import { type AvroSchema, AvroSchemas, DebeziumReader, type DebeziumSettings, type ExpectedTable, type KafkaRecord, readRecordLine, typeCodec } from '../../src/codec/index.ts';
+import { asPosition, type Batch, fieldOf, Format, Op, opNames, type Run, RunBuilder, type TableName, tableAddress } from '../../src/data/index.ts';
 
 const folder = join(import.meta.dirname, '../fixtures/debezium');
 
@@ -95,8 +95,11 @@ export class Rebuilt {
 function rowOf(batch: Batch, block: Batch['after'], row: number): RebuiltRow | undefined {
   const [start, end] = [block.offsets[row] as number, block.offsets[row + 1] as number];
   if (start === end) return undefined;
-  const fields = batch.relation.columns.map(({ name }, index) => [name, fieldOf(block.bytes, start, index)] as const);
-  return Object.fromEntries(fields.flatMap(([name, bytes]) => (bytes === undefined ? [] : [[name, bytes === null ? null : bytes.toString()]])));
+  const fields = batch.relation.columns.map(({ name, type }, index) => {
+    const bytes = fieldOf(block.bytes, start, index);
+    return [name, bytes && (batch.formats[index] === Format.binary ? typeCodec(type).toText(bytes) : bytes.toString())] as const;
+  });
+  return Object.fromEntries(fields.flatMap(([name, text]) => (text === undefined ? [] : [[name, text]])));
 }
 
 export interface Rebuilding {

@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ByteWriter } from '../../base/index.ts';
-import { cellReader } from './cell.ts';
+import { typeCodec } from '../pg-types/codec.ts';
+import { binaryCell, isBinaryHere } from './binary-cell.ts';
+import { type CellReader, cellReader } from './cell.ts';
 import { type ConnectSchema, type DebeziumSettings, type ExpectedType, schemaOfType } from './connect-schema.ts';
+import { inferredColumn } from './infer.ts';
 import { placeholderTest } from './placeholder.ts';
 import { Refusal } from './value-text.ts';
 
@@ -19,11 +22,19 @@ interface Case {
 
 function read({ token, type, kind, schema, settings = {} }: Case): string {
   const expected = type === undefined ? undefined : { typeText: type, ...(kind ? { kind } : {}) };
-  const reader = cellReader({ schema: schema ?? (expected && schemaOfType(expected, settings)), expected, settings, note: () => undefined });
+  const known = schema ?? (expected && schemaOfType(expected, settings));
+  const reader = cellReader({ schema: known, expected, settings, note: () => undefined });
   const bytes = Buffer.from(token);
-  const out = new ByteWriter(16);
-  const verdict = reader(bytes, 0, bytes.length, out);
-  return verdict instanceof Refusal ? `!${verdict.code}` : (verdict ?? out.take().toString());
+  const said = (read: CellReader, textOf: (field: Buffer) => string): string => {
+    const out = new ByteWriter(16);
+    const verdict = read(bytes, 0, bytes.length, out);
+    return verdict instanceof Refusal ? `!${verdict.code}` : (verdict ?? textOf(out.take()));
+  };
+  const text = said(reader, String);
+  const column = inferredColumn('a', known, expected, false);
+  // The binary field says the same.
+  if (isBinaryHere(column.type)) assert.equal(said(binaryCell(column.type, known, reader), typeCodec(column.type).toText), text, `${token} as binary ${type ?? ''}`);
+  return text;
 }
 
 const nano: DebeziumSettings = { time: 'nanoseconds' };
@@ -84,6 +95,21 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     { token: '["[Ljava.lang.String;@3183a15d"]', type: 'text[]', gives: '!javaObject' },
     { token: '["[Ljava.lang.String;@3183a15d"]', gives: '!javaObject' },
   ],
+  'ordinary values': [
+    { token: '-32768', type: 'smallint', gives: '-32768' },
+    { token: '2147483647', type: 'integer', gives: '2147483647' },
+    { token: '-9223372036854775808', type: 'bigint', gives: '-9223372036854775808' },
+    { token: '9007199254740993', type: 'bigint', gives: '9007199254740993' },
+    { token: '4294967295', type: 'oid', gives: '4294967295' },
+    { token: '1.0E-5', type: 'double precision', gives: '1e-05' },
+    { token: '"-Infinity"', type: 'real', gives: '-Infinity' },
+    { token: '"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"', type: 'uuid', gives: 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11' },
+    { token: '"{\\"a\\": 1}"', type: 'jsonb', gives: '{"a": 1}' },
+    { token: '"2024-02-29T23:59:59.5Z"', type: 'timestamp with time zone', gives: '2024-02-29 23:59:59.5+00' },
+    { token: '"-0043-03-15T12:00:00Z"', type: 'timestamp with time zone', gives: '0044-03-15 12:00:00+00 BC' },
+    { token: '"/w=="', type: 'numeric(10,2)', gives: '-0.01' },
+    { token: '""', type: 'numeric(10,2)', gives: '0.00' },
+  ],
   'without schema and type, as it comes': [
     { token: '9007199254740993', gives: '9007199254740993' },
     { token: '"a\\u00e9\\n"', gives: 'aé\n' },
@@ -96,6 +122,17 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
 describe('cells', () => {
   for (const [what, list] of Object.entries(cases)) {
     test(what, () => list.forEach((each) => assert.equal(read(each), each.gives, `${each.token} as ${each.type ?? 'anything'}`)));
+  }
+});
+
+test('a value that its type cannot hold is refused', () => {
+  for (const [typeText, token] of [['integer', '2147483648'], ['smallint', '-32769'], ['uuid', '"no uuid"'], ['inet', '"1.2.3"'], ['integer[]', '[1,2147483648]'], ['timestamp with time zone', '"2024-02-30T00:00:00Z"']] as const) {
+    const expected = { typeText };
+    const schema = schemaOfType(expected, {});
+    const { type } = inferredColumn('a', schema, expected, false);
+    const out = new ByteWriter(8);
+    const verdict = binaryCell(type, schema, cellReader({ schema, expected, settings: {}, note: () => undefined }))(Buffer.from(token), 0, token.length, out);
+    assert.deepEqual([verdict instanceof Refusal && verdict.code, out.length], ['malformed', 0], `${token} as ${typeText}`);
   }
 });
 

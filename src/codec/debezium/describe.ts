@@ -1,6 +1,7 @@
 // What a topic holds: its envelope, the tables with their columns, and what was lost before. For people, over a sample of its records.
 import { asMillraceError } from '../../base/index.ts';
-import { asPosition, type Batch, fieldOf, opNames, type Relation, type Run, RunBuilder } from '../../data/index.ts';
+import { asPosition, type Batch, fieldOf, Format, opNames, type PgType, type Relation, type Run, RunBuilder } from '../../data/index.ts';
+import { typeCodec } from '../pg-types/codec.ts';
 import type { EnvelopeKind } from './envelope.ts';
 import { type LossEntry, type LossCode, losses } from './losses.ts';
 import { type Confidence, type InferredType, Profile } from './profile.ts';
@@ -135,11 +136,11 @@ class TopicState {
     if (start === end) return;
     if (state.relation !== batch.relation) state.sample = undefined;
     state.relation = batch.relation;
-    const fields = batch.relation.columns.map(({ name }, i) => [name, fieldOf(batch.after.bytes, start, i)] as const);
+    const fields = batch.relation.columns.map(({ name, type }, i) => [name, textOf(fieldOf(batch.after.bytes, start, i), type, batch.formats[i])] as const);
     // The row that shows most: long values do not count for more than a line.
-    const shown = fields.reduce((sum, [, bytes]) => sum + Math.min(bytes?.length ?? 0, 40), 0);
+    const shown = fields.reduce((sum, [, text]) => sum + Math.min(text?.length ?? 0, 40), 0);
     if (!state.sample || shown > state.sampleShown) {
-      state.sample = Object.fromEntries(fields.flatMap(([name, bytes]) => (bytes === undefined ? [] : [[name, bytes && bytes.toString()]])));
+      state.sample = Object.fromEntries(fields.flatMap(([name, text]) => (text === undefined ? [] : [[name, text]])));
       state.sampleShown = shown;
     }
     for (const { name } of batch.relation.columns) {
@@ -149,6 +150,9 @@ class TopicState {
     }
   }
 }
+
+const textOf = (bytes: Buffer | null | undefined, type: PgType, format: number | undefined): string | null | undefined =>
+  bytes && (format === Format.binary ? typeCodec(type).toText(bytes) : bytes.toString());
 
 export class RecordDescriber {
   readonly #topics = new Map<string, TopicState>();

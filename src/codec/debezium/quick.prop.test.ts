@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { ByteWriter } from '../../base/index.ts';
-import { CalendarDate, Decimal, Interval, Timestamp, TimeOfDay } from '../../data/index.ts';
+import { CalendarDate, Decimal, Interval, type PgType, Timestamp, TimeOfDay } from '../../data/index.ts';
+import { typeCodec } from '../pg-types/codec.ts';
+import { typeByOid } from '../pg-types/type-by-oid.ts';
 import { cellReader } from './cell.ts';
 import { type DebeziumSettings, schemaOfType } from './connect-schema.ts';
-import { readBase64Integer, readInteger, writeDate, writeDecimal, writeIsoTimestamp, writeTime, writeTimestamp } from './quick.ts';
+import { readBase64Integer, readInteger, readIsoTimestamp, writeDate, writeDecimal, writeIsoTimestamp, writeNumeric, writeTime, writeTimestamp } from './quick.ts';
 import { bigIntOf, decimalText, isoText, timestampText } from './value-text.ts';
 
 /** What `write` appends, behind something that was there; undefined if it says no, and then nothing may be appended. */
@@ -29,6 +31,12 @@ function javaBytes(value: bigint): Buffer {
   return Buffer.from(BigInt.asUintN(size * 8, value).toString(16).padStart(size * 2, '0'), 'hex');
 }
 
+function binary(oid: number, text: string): Buffer {
+  const out = new ByteWriter(16);
+  typeCodec(typeByOid(oid) as PgType).encodeText(text, out);
+  return out.take();
+}
+
 describe('quick and slow agree', () => {
   test('dates', () => fc.assert(fc.property(fc.oneof(day, ordinaryDay), (days) => {
     const text = written((out) => writeDate(out, days));
@@ -49,6 +57,8 @@ describe('quick and slow agree', () => {
       const text = written((out) => writeIsoTimestamp(out, token, 1, token.length - 1, withZone));
       assert.ok(text !== undefined || digits > 6, iso);
       if (text !== undefined) assert.equal(text, isoText(iso, withZone ? 'timestamptz' : 'timestamp'));
+      const micros = readIsoTimestamp(token, 1, token.length - 1);
+      if (!Number.isNaN(micros)) assert.equal(new Timestamp('timestamp', BigInt(micros)).toString(), isoText(iso, 'timestamp'));
     }
   }), { numRuns: 2000 }));
   test('whole numbers', () => fc.assert(fc.property(fc.bigInt({ min: -(10n ** 18n), max: 10n ** 18n }), (value) => {
@@ -64,6 +74,8 @@ describe('quick and slow agree', () => {
     assert.ok(Number.isNaN(read) ? bytes.length > 6 : BigInt(read) === unscaled, String(read));
     const text = written((out) => writeDecimal(out, read, scale));
     if (text !== undefined) assert.equal(text, decimalText(unscaled, scale));
+    const numeric = new ByteWriter(4);
+    if (writeNumeric(numeric, read, scale)) assert.deepEqual(numeric.take(), binary(1700, decimalText(unscaled, scale)));
     assert.equal(decimalText(unscaled, scale), new Decimal(unscaled, scale).toString());
   }), { numRuns: 3000 }));
 });

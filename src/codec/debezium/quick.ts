@@ -91,10 +91,10 @@ export function writeTimestamp(out: ByteWriter, us: number): boolean {
   return true;
 }
 
-/** The string token `"2024-02-29T23:59:59.999999Z"` → `2024-02-29 23:59:59.999999`, with `+00` behind it if the type has a zone. */
-export function writeIsoTimestamp(out: ByteWriter, bytes: Buffer, start: number, end: number, withZone: boolean): boolean {
+/** Whether the string token is a moment in UTC with a year of four digits that is not 0 (1 BC), and with at most six digits behind the point. */
+function isIsoMoment(bytes: Buffer, start: number, end: number): boolean {
   // "YYYY-MM-DDTHH:MM:SSZ" has 22 bytes with its quotes.
-  let last = end - 2;
+  const last = end - 2;
   if (end - start < 22 || end - start > 29 || bytes[last] !== 0x5a || bytes[start + 11] !== 0x54 || bytes[start + 5] !== 0x2d) return false;
   for (let at = start + 1; at < start + 20; at++) {
     const byte = bytes[at] as number;
@@ -102,11 +102,18 @@ export function writeIsoTimestamp(out: ByteWriter, bytes: Buffer, start: number,
     const separator = place === 5 || place === 8 ? 0x2d : place === 11 ? 0x54 : place === 14 || place === 17 ? 0x3a : 0;
     if (separator === 0 ? byte < 0x30 || byte > 0x39 : byte !== separator) return false;
   }
-  // The year 0 is 1 BC.
   if (bytes[start + 1] === 0x30 && bytes[start + 2] === 0x30 && bytes[start + 3] === 0x30 && bytes[start + 4] === 0x30) return false;
+  if (last === start + 20) return true;
+  if (bytes[start + 20] !== 0x2e) return false;
+  for (let at = start + 21; at < last; at++) if (!((bytes[at] as number) >= 0x30 && (bytes[at] as number) <= 0x39)) return false;
+  return true;
+}
+
+/** The string token `"2024-02-29T23:59:59.999999Z"` → `2024-02-29 23:59:59.999999`, with `+00` behind it if the type has a zone. */
+export function writeIsoTimestamp(out: ByteWriter, bytes: Buffer, start: number, end: number, withZone: boolean): boolean {
+  if (!isIsoMoment(bytes, start, end)) return false;
+  let last = end - 2;
   if (last > start + 20) {
-    if (bytes[start + 20] !== 0x2e) return false;
-    for (let at = start + 21; at < last; at++) if (!((bytes[at] as number) >= 0x30 && (bytes[at] as number) <= 0x39)) return false;
     while (bytes[last - 1] === 0x30) last -= 1;
     if (last === start + 21) last -= 1;
   }
@@ -115,6 +122,35 @@ export function writeIsoTimestamp(out: ByteWriter, bytes: Buffer, start: number,
   out.buffer[from + 10] = 0x20;
   if (withZone) out.u8(0x2b).u8(0x30).u8(0x30);
   return true;
+}
+
+/** The string token `"2024-02-29T23:59:59.999999Z"` as microseconds since 1970; NaN for everything that is not in this form, or beyond 2^53. */
+export function readIsoTimestamp(bytes: Buffer, start: number, end: number): number {
+  const last = end - 2;
+  if (!isIsoMoment(bytes, start, end)) return Number.NaN;
+  const digit = (at: number): number => (bytes[start + at] as number) - 0x30;
+  const two = (at: number): number => digit(at) * 10 + digit(at + 1);
+  const [month, day, hours, minutes, seconds] = [two(6), two(9), two(12), two(15), two(18)];
+  if (month < 1 || month > 12 || day < 1 || (day > 28 && day > daysIn(month, two(1) * 100 + two(3))) || hours > 23 || minutes > 59 || seconds > 59) return Number.NaN;
+  let us = 0;
+  let unit = 100_000;
+  for (let at = start + 21; at < last; at++, unit /= 10) us += ((bytes[at] as number) - 0x30) * unit;
+  const all = (daysOf(two(1) * 100 + two(3), month, day) * 86_400 + hours * 3600 + minutes * 60 + seconds) * 1_000_000 + us;
+  return Number.isSafeInteger(all) ? all : Number.NaN;
+}
+
+function daysIn(month: number, year: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+}
+
+/** Days since 1970 of a date after the year 0. */
+function daysOf(year: number, month: number, day: number): number {
+  const y = month <= 2 ? year - 1 : year;
+  const era = Math.floor(y / 400);
+  const yearOfEra = y - era * 400;
+  const dayOfYear = (((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) | 0) + day - 1;
+  return era * 146_097 + yearOfEra * 365 + ((yearOfEra / 4) | 0) - ((yearOfEra / 100) | 0) + dayOfYear - 719_468;
 }
 
 const base64Digits = new Int8Array(256).fill(-1);
@@ -165,5 +201,39 @@ export function writeDecimal(out: ByteWriter, unscaled: number, scale: number): 
     rest = next;
   }
   out.advance(size);
+  return true;
+}
+
+const powers = [1, 10, 100, 1000];
+
+/** `unscaled` × 10^−`scale` in numeric's binary form: int16 count of digits to the base 10000, weight of the first, sign, scale, the digits. */
+export function writeNumeric(out: ByteWriter, unscaled: number, scale: number): boolean {
+  if (!Number.isSafeInteger(unscaled) || scale < 0 || scale > 16) return false;
+  const behind = Math.ceil(scale / 4);
+  let rest = Math.abs(unscaled) * (powers[behind * 4 - scale] as number);
+  if (!Number.isSafeInteger(rest)) return false;
+  let dropped = 0;
+  while (rest !== 0 && rest % 10_000 === 0) {
+    rest /= 10_000;
+    dropped += 1;
+  }
+  let count = 0;
+  for (let left = rest; left > 0; left = Math.floor(left / 10_000)) count += 1;
+  const weight = count === 0 ? 0 : count + dropped - behind - 1;
+  out.reserve(8 + count * 2);
+  const { buffer } = out;
+  let length = out.length;
+  for (const word of [count, weight, unscaled < 0 ? 0x4000 : 0, scale]) {
+    buffer[length++] = word >> 8;
+    buffer[length++] = word;
+  }
+  for (let i = count - 1; i >= 0; i--) {
+    const next = Math.floor(rest / 10_000);
+    const digit = rest - next * 10_000;
+    buffer[length + i * 2] = digit >> 8;
+    buffer[length + i * 2 + 1] = digit;
+    rest = next;
+  }
+  out.advance(8 + count * 2);
   return true;
 }

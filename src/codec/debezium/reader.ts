@@ -1,6 +1,6 @@
 // Records that Debezium wrote → rows of runs. JSON with schema or without, or Avro; whole envelopes or flattened rows.
 import { MillraceError } from '../../base/index.ts';
-import { type BatchBuilder, Before, Format, Op, type Relation, type RunBuilder, type TableName } from '../../data/index.ts';
+import { type BatchBuilder, Before, Op, type RunBuilder, type TableName } from '../../data/index.ts';
 import type { AvroSchemas } from './avro.ts';
 import type { DebeziumSettings, ExpectedType, Prefix } from './connect-schema.ts';
 import { Envelope, type EnvelopeKind, type Habits, namesOfSchema, rowSchema, SourcePlace, type SourceTail } from './envelope.ts';
@@ -141,9 +141,9 @@ export class DebeziumReader {
   }
 
   /** The batch of a relation; what is written to it and not added is dropped when the record turns out to be unreadable. */
-  #batchOf(runs: RunBuilder, relation: Relation): BatchBuilder {
-    const builder = runs.batch(relation);
-    if (builder.count === 0) builder.formats.fill(Format.text);
+  #batchOf(runs: RunBuilder, shape: Shape): BatchBuilder {
+    const builder = runs.batch(shape.relation);
+    if (builder.count === 0) builder.formats.set(shape.formats);
     if (this.#builder === builder) return builder;
     this.#builder = builder;
     this.#afterFrom = builder.after.length;
@@ -228,13 +228,13 @@ export class DebeziumReader {
     const { bytes } = this.#payload;
     let shape = this.#shape(table, record, start, end);
     topic.row = shape.layout;
-    let builder = this.#batchOf(runs, shape.relation);
+    let builder = this.#batchOf(runs, shape);
     let from = builder.after.length;
     let partial = shape.writeRow(bytes, start, end, builder.after);
     if (partial === Otherwise) {
       shape = this.#shapeOf(table, record, start, end);
       topic.row = shape.layout;
-      builder = this.#batchOf(runs, shape.relation);
+      builder = this.#batchOf(runs, shape);
       from = builder.after.length;
       partial = shape.writeRow(bytes, start, end, builder.after);
       if (partial === Otherwise) throw new RangeError('a row with a column twice');
@@ -296,7 +296,7 @@ export class DebeziumReader {
       return;
     }
     const shape = read ?? (start >= 0 || !table.current ? this.#shape(table, record, start, end) : table.current);
-    const builder = this.#batchOf(runs, shape.relation);
+    const builder = this.#batchOf(runs, shape);
     let before: Before;
     if (record.key !== null) {
       if (!this.#writeKeyOf(shape, record, record.key, builder)) {

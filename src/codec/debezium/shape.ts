@@ -1,7 +1,8 @@
 // One shape of a table's rows in a topic: which members in which order, the column each becomes, and the relation they make.
 import { createHash } from 'node:crypto';
 import type { ByteWriter } from '../../base/index.ts';
-import { NULL_FIELD, type Relation, type ReplicaIdentity, type TableName, UNCHANGED_FIELD } from '../../data/index.ts';
+import { type Column, Format, NULL_FIELD, type Relation, type ReplicaIdentity, type TableName, UNCHANGED_FIELD } from '../../data/index.ts';
+import { binaryCell, isBinaryHere } from './binary-cell.ts';
 import { type CellReader, cellReader } from './cell.ts';
 import { type ConnectSchema, type DebeziumSettings, type ExpectedType, fieldOfSchema, schemaOfType } from './connect-schema.ts';
 import { inferredColumn } from './infer.ts';
@@ -13,8 +14,11 @@ import { isEnumArray, staticLosses } from './static-losses.ts';
 
 interface Member {
   readonly name: string;
+  /** Of its fields. */
+  readonly format: number;
   /** Undefined: it says something about the change (`__op`), and is no column. */
   readonly read: CellReader | undefined;
+  readonly column: Column | undefined;
   /** NULL cannot be told from other values. */
   readonly nullRefused: boolean;
 }
@@ -42,6 +46,8 @@ export const Otherwise = Symbol('otherwise');
 
 export class Shape {
   readonly relation: Relation;
+  /** `Format` per column. */
+  readonly formats: Uint8Array;
   readonly keyNames: readonly string[];
   readonly schema: ConnectSchema | undefined;
   /** Of its rows. */
@@ -67,7 +73,8 @@ export class Shape {
     this.#members = names.map((name) => makeMember(name, parts));
     this.#columns = this.#members.filter(({ read }) => read !== undefined);
     this.#key = new Layout(keyNames);
-    this.relation = makeRelation(parts, this.#columns.map(({ name }) => name));
+    this.formats = Uint8Array.from(this.#columns, ({ format }) => format);
+    this.relation = makeRelation(parts, this.#columns.map(({ column }) => column as Column));
     for (const name of parts.expected?.keys() ?? []) if (!names.includes(name)) losses.add('columnAbsent', name, 0);
   }
 
@@ -150,18 +157,19 @@ export class Shape {
 }
 
 function makeMember(name: string, parts: ShapeParts): Member {
-  if (parts.isFlat && additions.test(name)) return { name, read: undefined, nullRefused: false };
+  if (parts.isFlat && additions.test(name)) return { name, format: Format.text, read: undefined, column: undefined, nullRefused: false };
   const expected = parts.expected?.get(name);
   const schema = (parts.schema && fieldOfSchema(parts.schema, name)) ?? (expected && schemaOfType(expected, parts.settings));
   if (schema) for (const code of staticLosses(schema, expected)) parts.losses.add(code, name, 0);
-  const read = cellReader({ schema, expected, settings: parts.settings, note: (code) => parts.losses.add(code, name) });
-  return { name, read, nullRefused: isEnumArray(schema) };
+  const text = cellReader({ schema, expected, settings: parts.settings, note: (code) => parts.losses.add(code, name) });
+  const column = inferredColumn(name, parts.schema && fieldOfSchema(parts.schema, name), expected, parts.keyNames.includes(name));
+  const isBinary = isBinaryHere(column.type);
+  return { name, format: isBinary ? Format.binary : Format.text, read: isBinary ? binaryCell(column.type, schema, text) : text, column, nullRefused: isEnumArray(schema) };
 }
 
-function makeRelation(parts: ShapeParts, names: readonly string[]): Relation {
+function makeRelation(parts: ShapeParts, columns: readonly Column[]): Relation {
   const { table, oid, keyNames, identity } = parts;
-  const columns = names.map((name) => inferredColumn(name, parts.schema && fieldOfSchema(parts.schema, name), parts.expected?.get(name), keyNames.includes(name)));
-  const key = keyNames.map((name) => names.indexOf(name)).filter((index) => index >= 0);
+  const key = keyNames.map((name) => columns.findIndex((column) => column.name === name)).filter((index) => index >= 0);
   const shape = { schema: table.schema, name: table.name, oid, columns, identity, key: key.length === keyNames.length ? key : [] };
   const text = JSON.stringify([shape.schema, shape.name, shape.identity, shape.key, columns.map(({ name, typeText }) => [name, typeText])]);
   return { ...shape, version: createHash('sha256').update(text).digest('hex').slice(0, 16) };
