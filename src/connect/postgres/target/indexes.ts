@@ -11,10 +11,12 @@ interface IndexState {
   readonly state: 'noTable' | 'missing' | 'invalid' | 'making' | 'taken' | 'there';
   /** Of a partitioned table indexes cannot be made while others write. */
   readonly partitioned: boolean;
+  /** A session makes an index of the table, this one or another. */
+  readonly busy: boolean;
 }
 
 const stateSql = `
-select w.i::text as i, (t.relkind = 'p')::text as partitioned, case when t.oid is null then 'noTable' when c.oid is null then 'missing' when x.indexrelid is null then 'taken' when x.indisvalid then 'there'
+select w.i::text as i, (t.relkind = 'p')::text as partitioned, exists (select from pg_catalog.pg_stat_progress_create_index p where p.relid = t.oid)::text as busy, case when t.oid is null then 'noTable' when c.oid is null then 'missing' when x.indexrelid is null then 'taken' when x.indisvalid then 'there'
   when exists (select from pg_catalog.pg_stat_progress_create_index p where p.index_relid = x.indexrelid) then 'making' else 'invalid' end as state
 from pg_catalog.json_to_recordset($1::json) as w(i int, schema text, "table" text, name text)
   left join pg_catalog.pg_namespace n on n.nspname = w.schema
@@ -25,8 +27,8 @@ order by w.i`;
 
 async function readStates(connection: PgConnection, wanted: readonly { table: TargetTable; index: TargetIndex }[]): Promise<IndexState[]> {
   const list = wanted.map(({ table, index }, i) => ({ i, schema: table.schema, table: table.name, name: index.name }));
-  const rows = await connection.rows<{ i: string; partitioned: string | null; state: string }>(stateSql, [JSON.stringify(list)]);
-  return rows.map((row) => ({ state: row.state as IndexState['state'], partitioned: row.partitioned === 'true' }));
+  const rows = await connection.rows<{ i: string; partitioned: string | null; busy: string; state: string }>(stateSql, [JSON.stringify(list)]);
+  return rows.map((row) => ({ state: row.state as IndexState['state'], partitioned: row.partitioned === 'true', busy: row.busy === 'true' }));
 }
 
 /** The statement that makes an index; `written`: others may write to the table meanwhile. */
@@ -67,7 +69,7 @@ export async function planIndexes(connection: PgConnection, tables: readonly Tar
 /** Whoever waits for a table's lock keeps all others from it who come behind. */
 const patience = "set local lock_timeout = '3s'; set local statement_timeout = 0";
 
-/** How often somebody else's work on the same index is looked at. */
+/** How often somebody else's work on the same table is looked at. */
 const lookMs = 1000;
 
 /** See IndexMaker.make. On a connection of its own, which is of no use any more after an error. */
@@ -77,12 +79,13 @@ export async function makeIndex(connection: PgConnection, { table, index }: Miss
   await connection.set({});
   if (!connection.pooled) await connection.set({ ...longLived(connection.major), lock_timeout: '0' });
   for (;;) {
-    const [{ state, partitioned }] = (await readStates(connection, [{ table, index }])) as [IndexState];
+    const [{ state, partitioned, busy }] = (await readStates(connection, [{ table, index }])) as [IndexState];
     if (state === 'there') return;
     if (state === 'noTable' || state === 'taken') {
       throw refused(table, index, state === 'taken' ? `${object} is the name of something else` : `there is no table ${tableAddress(table)}`, connection.where);
     }
-    if (state === 'making') {
+    // Two that are made concurrently for one table wait for each other.
+    if (busy) {
       await new Promise((resolve) => setTimeout(resolve, lookMs));
       continue;
     }
@@ -95,7 +98,11 @@ export async function makeIndex(connection: PgConnection, { table, index }: Miss
     } catch (error) {
       if (!(error instanceof PgError)) throw error;
       if (!beside) await connection.query('rollback');
-      // Two processes may be at it.
+      // Two processes may have begun at the same moment.
+      if (error.code === '40P01') {
+        await new Promise((resolve) => setTimeout(resolve, lookMs));
+        continue;
+      }
       if (['42P07', '42710'].includes(error.code) || (error.code === '23505' && error.table?.startsWith('pg_'))) continue;
       const described = describePgError(error, connection.where);
       if (described instanceof MillraceError && described.retriable) throw described;
