@@ -224,3 +224,19 @@ test('a column takes the name of one that went, and its own earlier name comes b
   await same('u', 'id, b, a');
   assert.equal((await scenario.verify()).equal, true);
 });
+
+test('a target that was made with narrower types: what PostgreSQL would round is warned of, and stops a column that comes later', async () => {
+  await scenario.fresh();
+  await scenario.db.query(`create table t (id int primary key, n numeric(10,2)); insert into t values (1, 1.25); create table u (id int primary key)`);
+  await scenario.copy.query('create table t (id int primary key, n int, x int)');
+  const { stdout } = await scenario.millrace(['plan']).outcome;
+  assert.match(stdout, /column n of public\.t is numeric\(10,2\) at the source and integer at the target, so its values are rounded or cut/);
+  await scenario.caughtUp();
+  assert.deepEqual(await scenario.copy.rows('select n::text from t'), [{ n: '1' }]);
+  await scenario.db.query(`alter table t add x numeric; insert into t values (2, 2, 2.5); insert into u values (1)`);
+  await scenario.caughtUp();
+  await same('u');
+  assert.match(status('t').reason ?? '', /column x of public\.t is new and numeric at the source, and integer at the target does not hold all its values/);
+  await scenario.copy.query(status('t').next ?? '');
+  await settle({ t: 'id, x' });
+});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { holds, keepsValues } from './retype.ts';
+import { changesSilently, holds, keepsValues } from './retype.ts';
 
 test('which type holds all values of another one', () => {
   const yes = [
@@ -27,4 +27,12 @@ test('after which changes the rows that were there have their values still', () 
     [['numeric(10,4)', 'numeric(10,2)'], ['text', 'integer'], ['integer', 'text'], ['timestamp without time zone', 'timestamp(0) without time zone'], ['integer', 'integer[]']].map(([from, to]) => keepsValues(from as string, to as string)),
     [false, false, false, false, false],
   );
+});
+
+test('which values PostgreSQL changes without a word', () => {
+  const silent = [['numeric', 'integer'], ['numeric(10,2)', 'bigint'], ['numeric(10,2)', 'numeric(10,1)'], ['numeric', 'numeric(10,2)'], ['bigint', 'double precision'], ['double precision', 'real'],
+    ['real', 'integer'], ['timestamp with time zone', 'date'], ['timestamp without time zone', 'timestamp(0) without time zone'], ['numeric[]', 'integer[]']];
+  const told = [['bigint', 'integer'], ['text', 'character varying(3)'], ['bigint', 'numeric(3,0)'], ['numeric(12,2)', 'numeric(10,2)'], ['integer', 'text'], ['date', 'timestamp with time zone'], ['integer[]', 'integer']];
+  for (const [from, to] of silent) assert.equal(changesSilently(from as string, to as string), true, `${from} to ${to}`);
+  for (const [from, to] of told) assert.equal(changesSilently(from as string, to as string), false, `${from} to ${to}`);
 });

@@ -56,3 +56,19 @@ export function keepsValues(from: string, to: string): boolean {
   if (strings.includes(before.name) && strings.includes(after.name)) return true;
   return before.name === after.name && holds(to, from);
 }
+
+const numbers = [...integers, 'numeric', 'real', 'double precision'];
+const withoutTime = ['date', 'time without time zone', 'time with time zone'];
+
+/** Whether PostgreSQL may change a value of `from` without a word when it is stored as `to`: it rounds, or cuts a time off. What does not fit at all it refuses. */
+export function changesSilently(from: string, to: string): boolean {
+  if (holds(to, from)) return false;
+  const [narrow, wide] = [parse(to), parse(from)];
+  if (narrow.array !== wide.array) return false;
+  if (numbers.includes(narrow.name) && numbers.includes(wide.name)) {
+    if (narrow.name === 'numeric' && wide.name === 'numeric') return wide.sizes.length === 0 || scale(narrow) < scale(wide);
+    return !(integers.includes(wide.name) && (integers.includes(narrow.name) || narrow.name === 'numeric'));
+  }
+  if (narrow.name === wide.name) return narrow.sizes.length > 0 && /^(time|interval)/.test(narrow.name);
+  return wide.name.startsWith('timestamp') && withoutTime.includes(narrow.name);
+}

@@ -6,7 +6,7 @@ import { type ActualColumn, type ActualTable, arbiterFor } from './actual-table.
 import { rekey, renamedFrom, retype } from './evolve.ts';
 import type { DdlStatement, TargetProblem } from './statement.ts';
 import { ownerOf } from './privileges.ts';
-import { holds } from './retype.ts';
+import { changesSilently, holds } from './retype.ts';
 import { block, ident, literal, qualified } from './sql-text.ts';
 import { plainText } from './target-types.ts';
 
@@ -105,7 +105,16 @@ export async function planExisting(
       problem('error', `column ${displayIdent(wanted.name)} of ${address} is ${wanted.typeText} at the source, and what the target has of an earlier column of that name is ${there.typeText}`,
         `alter table ${name} drop column ${column}`, wanted.name);
     }
-    else if (castable[i] && retyped !== 'refused') fits[wanted.name] = 'cast';
+    else if (loaded === 'once' && castable[i] && table.keyWas !== undefined && !wanted.was && changesSilently(wanted.typeText, there.typeText)) {
+      problem('error', `column ${displayIdent(wanted.name)} of ${address} is new and ${wanted.typeText} at the source, and ${there.typeText} at the target does not hold all its values`,
+        `alter table ${name} alter column ${now} type ${wanted.typeText}`, wanted.name);
+    } else if (castable[i] && retyped !== 'refused') {
+      fits[wanted.name] = 'cast';
+      if (retyped === undefined && changesSilently(wanted.typeText, there.typeText)) {
+        problem('warning', `column ${displayIdent(wanted.name)} of ${address} is ${wanted.typeText} at the source and ${there.typeText} at the target, so its values are rounded or cut`,
+          `alter table ${name} alter column ${now} type ${wanted.typeText}`, wanted.name);
+      }
+    }
     else if (typeof retyped !== 'object') {
       problem('error', retyped === 'refused'
         ? `column ${displayIdent(wanted.name)} of ${address} is ${wanted.typeText} at the source now, and ${there.typeText} at the target does not hold all its values`
