@@ -3,6 +3,9 @@ import { after, before, test } from 'node:test';
 import { type Cluster, startCluster } from '../../../cli/demo/cluster.ts';
 import { makeBatch, rowsStep, targetOf, testRelation, unchanged, writeOf } from '../../../../test/support/batches.ts';
 import { sinkBench } from '../../../../test/support/sink-bench.ts';
+import { silentLogger } from '../../../base/index.ts';
+import { Layouts } from './segments.ts';
+import { Session } from './session.ts';
 
 let cluster: Cluster;
 before(async () => void (cluster = await startCluster()));
@@ -178,5 +181,24 @@ test('a column that comes while the sink is open', async () => {
   const wider = testRelation('items', { id: 23, name: 25, note: 25, more: 23 });
   await bench.commit(rowsStep(makeBatch(items, [{ update: ['1', 'b', unchanged] }])), rowsStep(makeBatch(wider, [{ update: ['1', 'c', unchanged, '5'] }])));
   assert.deepEqual(await bench.rows('select * from items'), ['1|c|x|5']);
+  await bench.close();
+});
+
+test('which way rows take is found out anew when indexes were made', async () => {
+  const bench = await sinkBench(cluster, ddl);
+  const session = await Session.open({ connect: bench.connection.options, logger: silentLogger });
+  const layouts = new Layouts(() => 0);
+  const write = writeOf(makeBatch(items, [{ update: ['1', 'a', 'x'] }]));
+  const look = async (): Promise<unknown[]> => {
+    await layouts.load(session, [{ kind: 'rows', writes: [write] }]);
+    const { rewrites, sharedByKey } = layouts.get(write, session.replicaRole);
+    return [rewrites, sharedByKey];
+  };
+  assert.deepEqual(await look(), [true, true]);
+  await bench.connection.query('create index on items (note); create unique index on items (lower(name))');
+  assert.deepEqual(await look(), [true, true]);
+  layouts.outdate();
+  assert.deepEqual(await look(), [false, false]);
+  await session.connection.close();
   await bench.close();
 });
