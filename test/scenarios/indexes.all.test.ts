@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ReplicaTableStatus } from '../../src/control/status.ts';
+import type { PgConnection } from '../../src/wire/index.ts';
 import { expectEqualItems, fillItems, slowSnapshots, writeItems } from '../support/items.ts';
 import { startBouncer } from '../support/pgbouncer.ts';
 import { configuration, connect, Scenario, until } from '../support/scenario.ts';
@@ -218,5 +219,54 @@ test('through PgBouncer, at the first load and later', async () => {
   } finally {
     await scenario.stop();
     await bouncer.stop();
+  }
+});
+
+test('a table that two sources fill, by several sessions, gets the indexes of both rules', async () => {
+  await scenario.fresh();
+  const other = 'south_of_items';
+  await scenario.db.query(`create database ${other}`);
+  const southUrl = scenario.source.url(other);
+  const south = await connect(southUrl);
+  const make = (from: number): string => `create table items (id int primary key, n int, note text); insert into items select i * 2 + ${from}, i * 2 + ${from}, 'x' from generate_series(1, 2000) i`;
+  const yaml = (extra: string): string => `millrace: 1
+sources:
+  north: { postgres: "\${SHOP_URL}" }
+  south: { postgres: "${southUrl}" }
+replicas:
+  warehouse:
+    from: [north, south]
+    postgres: \${WAREHOUSE_URL}
+    transactions: split
+    parallel: 2
+    tables:
+      north.public.items: { indexes: [note${extra}] }
+      south.public.items: { indexes: [note, lower(note)] }
+`;
+  try {
+    scenario.configure(yaml(''));
+    await Promise.all([scenario.db.query(make(0)), south.query(make(1))]);
+    await scenario.caughtUp();
+    assert.deepEqual(await named(), ['items_lower_idx valid', 'items_note_idx valid']);
+    await scenario.db.query("update items set note = 'y'");
+    await scenario.caughtUp();
+    await scenario.stop();
+    scenario.configure(yaml(', { on: n, unique: true }'));
+    await scenario.up();
+    // Unique values go from row to row while the index is made and after it is there.
+    const rotate = (): Promise<unknown> => Promise.all([scenario.db, south].map((db, i) => db.query(`update items set n = case when n >= 4000 then ${2 + i} else n + 2 end`)));
+    for (let i = 0; i < 15; i++) await rotate();
+    await scenario.caughtUp();
+    assert.deepEqual(await named(), ['items_lower_idx valid', 'items_n_idx valid', 'items_note_idx valid']);
+    await rotate();
+    await scenario.caughtUp();
+    const read = (db: PgConnection): Promise<{ r: string }[]> => db.rows<{ r: string }>('select t::text as r from items t');
+    const expected = [...(await read(scenario.db)), ...(await read(south))].map(({ r }) => r).toSorted();
+    assert.deepEqual((await read(scenario.copy)).map(({ r }) => r).toSorted(), expected);
+    assert.equal(scenario.status().replicas['warehouse']?.deadLetters, 0);
+  } finally {
+    await south.close();
+    await scenario.stop();
+    await scenario.dropSlots();
   }
 });
