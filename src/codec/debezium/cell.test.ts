@@ -72,6 +72,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     { token: '"a b"', type: 'label', kind: 'domain', schema: { type: 'string' }, gives: 'a b' },
   ],
   'hstore': [
+    { token: '{"b":null}', type: 'public.hstore', settings: { hstore: 'map' }, gives: '"b"=>NULL' },
     { token: '{"b":null,"a\\"":"x"}', type: 'hstore', settings: { hstore: 'map' }, gives: '"b"=>NULL, "a\\""=>"x"' },
     { token: '"{\\"bb\\":\\"1\\",\\"a\\":null}"', type: 'hstore', gives: '"a"=>NULL, "bb"=>"1"' },
   ],

@@ -50,7 +50,7 @@ export interface DebeziumSettings {
 
 /** A column's type as far as it is known at the other side. */
 export interface ExpectedType {
-  /** As SQL writes it: `numeric(10,2)`, `text[]`. */
+  /** As SQL writes it: `numeric(10,2)`, `text[]`, `public.hstore`. For records without schema, that of the type beneath a domain. */
   readonly typeText: string;
   /** Of a type that is not PostgreSQL's own, or of the elements of an array of it. */
   readonly kind?: 'base' | 'enum' | 'domain' | 'composite' | 'range' | 'multirange';
@@ -67,7 +67,7 @@ export function typeNameOf(typeText: string): TypeName {
   const isArray = typeText.endsWith(']');
   const element = typeText.replace(/(?:\[\d*\])+$/, '');
   const modifiers = /\((-?\d+)(?:,(-?\d+))?\)/.exec(element);
-  const base = element.replace(/\([^)]*\)/, '').replace(/^interval .*/, 'interval').trim();
+  const base = element.replace(/\([^)]*\)/, '').replace(/^interval .*/, 'interval').replace(/^.*\.(?=(hstore|ltree|citext|geometry|geography|vector|halfvec)$)/, '').trim();
   return { base: aliases[base] ?? base, isArray, modifiers: (modifiers?.slice(1) ?? []).flatMap((one) => (one === undefined ? [] : [Number(one)])) };
 }
 

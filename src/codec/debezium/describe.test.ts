@@ -33,6 +33,10 @@ describe('recordings', () => {
     });
     assert.deepEqual(table?.columns.map(({ values }) => values), [74, 74, 74, 74, 74, 34]);
   });
+  test('types of extensions and shapes, by schema', () => {
+    const found = types(describeRecords(readFixture('types-double').records).get('types-double.public.t_ext'));
+    assert.deepEqual([found['h'], found['l'], found['bx'], found['e']], ['public.hstore certain', 'public.ltree certain', 'box certain', 'text likely']);
+  });
   test('names as the source has them, where the topic has them not', () => {
     const topics = describeRecords(readFixture('ops').records);
     assert.equal(topics.get('ops.Odd_Schema.Order_Lines._')?.tables[0]?.name, 'Order Lines.é');
@@ -81,6 +85,15 @@ test('a schema that stands behind its payload, blanks, and a column called schem
   assert.deepEqual(types(describeRecords([late]).get('p.public.t')), { schema: 'text guess', payload: 'bigint guess', id: 'bigint guess' });
   const blank = record({ topic: 'p.public.t', value: Buffer.from(`{"schema":${JSON.stringify(schema)},"payload":{ "id" : 1 }}`) });
   assert.deepEqual(types(describeRecords([blank]).get('p.public.t')), { id: 'bigint likely' });
+});
+
+test('the schema-change topic of other connectors, and their rows', () => {
+  const source = { connector: 'sqlserver', db: 'shop', schema: 'dbo', table: 'orders' };
+  const ddl = record({ topic: 'shop', key: Buffer.from('{"databaseName":"shop"}'), value: Buffer.from(JSON.stringify({ source, ts_ms: 1, databaseName: 'shop', schemaName: 'dbo', ddl: null, tableChanges: [] })) });
+  const topic = describeRecords([ddl]).get('shop');
+  assert.deepEqual([topic?.envelope, topic?.connector, topic?.counts], ['schemaChange', undefined, { schemaChange: 1 }]);
+  const change = record({ topic: 'shop.dbo.orders', key: Buffer.from('{"id":1}'), value: Buffer.from(JSON.stringify({ before: null, after: { id: 1 }, source, op: 'c' })) });
+  assert.deepEqual([describeRecords([change]).get('shop.dbo.orders')?.connector, describeRecords([change]).get('shop.dbo.orders')?.tables[0]?.schema], ['sqlserver', 'dbo']);
 });
 
 test('what is no JSON is counted, with its place', () => {

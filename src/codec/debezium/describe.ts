@@ -222,7 +222,7 @@ const remarks: Readonly<Record<string, string>> = {
 
 function announced(typeText: string, profile: Profile): InferredType {
   // A schema says only `geometry` of what the values call box, path, lseg or polygon.
-  if (typeText === 'geometry' && profile.geometry) return { typeText: profile.geometry, confidence: 'certain' };
+  if (typeText === 'public.geometry' && profile.geometry) return { typeText: profile.geometry, confidence: 'certain' };
   const remark = remarks[typeText.replace('[]', '')] ?? (typeText.startsWith('bit(') ? 'or bit varying' : undefined);
   return remark === undefined ? { typeText, confidence: 'certain' } : { typeText, confidence: 'likely', remark };
 }

@@ -4,14 +4,14 @@ import { builtinPgTypes } from '../pg-types/type-by-oid.ts';
 import { type ConnectSchema, type ExpectedType, typeNameOf } from './connect-schema.ts';
 
 const plain: Readonly<Record<string, string>> = {
-  boolean: 'boolean', int8: 'smallint', int16: 'smallint', int32: 'integer', int64: 'bigint', float: 'real', double: 'double precision', string: 'text', bytes: 'bytea', map: 'hstore', struct: 'jsonb',
+  boolean: 'boolean', int8: 'smallint', int16: 'smallint', int32: 'integer', int64: 'bigint', float: 'real', double: 'double precision', string: 'text', bytes: 'bytea', map: 'public.hstore', struct: 'jsonb',
 };
 
 const meanings: Readonly<Record<string, string>> = {
   'io.debezium.data.VariableScaleDecimal': 'numeric', 'io.debezium.data.Json': 'json', 'io.debezium.data.Xml': 'xml', 'io.debezium.data.Uuid': 'uuid', 'io.debezium.data.Enum': 'text',
-  'io.debezium.data.Ltree': 'ltree', 'io.debezium.data.Tsvector': 'tsvector', 'io.debezium.data.geometry.Point': 'point', 'io.debezium.data.geometry.Line': 'line',
-  'io.debezium.data.geometry.Circle': 'circle', 'io.debezium.data.geometry.Geometry': 'geometry', 'io.debezium.data.geometry.Geography': 'geography',
-  'io.debezium.data.DoubleVector': 'vector', 'io.debezium.data.FloatVector': 'halfvec', 'io.debezium.time.Interval': 'interval', 'io.debezium.time.MicroDuration': 'interval',
+  'io.debezium.data.Ltree': 'public.ltree', 'io.debezium.data.Tsvector': 'tsvector', 'io.debezium.data.geometry.Point': 'point', 'io.debezium.data.geometry.Line': 'line',
+  'io.debezium.data.geometry.Circle': 'circle', 'io.debezium.data.geometry.Geometry': 'public.geometry', 'io.debezium.data.geometry.Geography': 'public.geography',
+  'io.debezium.data.DoubleVector': 'public.vector', 'io.debezium.data.FloatVector': 'public.halfvec', 'io.debezium.time.Interval': 'interval', 'io.debezium.time.MicroDuration': 'interval',
   'io.debezium.time.NanoDuration': 'interval', 'io.debezium.time.ZonedTimestamp': 'timestamptz', 'io.debezium.time.ZonedTime': 'timetz',
 };
 

@@ -75,7 +75,7 @@ export class Profile {
     if (only('json')) return { typeText: 'json', confidence: 'likely', remark: 'or jsonb' };
     if (only('numeric')) return { typeText: 'numeric', confidence: 'certain' };
     for (const shape of ['point', 'line', 'circle'] as const) if (only(shape)) return { typeText: shape, confidence: 'certain' };
-    if (only('geometry')) return { typeText: this.#geometry || 'geometry', confidence: 'certain' };
+    if (only('geometry')) return { typeText: this.#geometry || 'public.geometry', confidence: 'certain' };
     if (only('object')) return { typeText: 'json', confidence: 'guess', remark: 'or hstore with hstore.handling.mode=map' };
     if (only('array')) return this.#arrayOf();
     if (only('base64')) return { typeText: 'text', confidence: 'guess', remark: 'all values are base64: bytea, a numeric with decimal.handling.mode=precise, or bits' };

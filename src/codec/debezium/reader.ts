@@ -248,7 +248,8 @@ export class DebeziumReader {
     let before: Before = Before.none;
     if (oldKey) {
       kind = Op.update;
-      before = this.#writeKeyOf(shape, record, oldKey, builder) ? Before.key : Before.none;
+      before = Before.key;
+      if (!this.#writeKeyOf(shape, record, oldKey, builder)) throw new RangeError('the old key of a row is not one of its table');
     } else if (kind === Op.update && record.key === null) {
       const verdict = this.#beforeWithoutKey(table, shape, builder, beforeStart, beforeEnd);
       if (verdict === undefined) {
