@@ -24,5 +24,5 @@ export { millraceSchemaSql } from './postgres/sink/schema.ts';
 export { planSource } from './postgres/source/plan.ts';
 export { forgetLoads, forgetProjectId, listLoads, type Loaded, readPositions, readProjectId, recordProjectId } from './postgres/sink/bookkeeping.ts';
 export { walEndSql } from './postgres/wal-end.ts';
-export { keepShape, readShapes } from './postgres/sink/table-shapes.ts';
+export { keepShapes, readShapes } from './postgres/sink/table-shapes.ts';
 export { countLetters, dropLetter, listLetters, replayLetter, showLetter, type DeadLetter } from './postgres/sink/letters.ts';

@@ -39,8 +39,11 @@ export interface FittingOptions {
 
 /** The tables of the stream in the shapes that they have by now, which may not be those of when the source was opened. */
 export async function currentShapes(source: Source, relations: readonly Relation[]): Promise<Relation[]> {
-  const current = await source.readRelations();
-  return relations.map((relation) => current.find((one) => one.oid === relation.oid && tableAddress(one) === tableAddress(relation)) ?? relation);
+  const current = new Map((await source.readRelations()).map((relation) => [relation.oid, relation]));
+  return relations.map((relation) => {
+    const now = current.get(relation.oid);
+    return now && tableAddress(now) === tableAddress(relation) ? now : relation;
+  });
 }
 
 /** A table in one shape. */

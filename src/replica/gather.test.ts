@@ -7,7 +7,7 @@ import { asPosition, type Position, type Run, transactionOf } from '../data/inde
 import { RandomRuns } from '../../test/support/random-run.ts';
 import { Gatherer } from './gather.ts';
 
-const limits = { rowsMax: 30, bytesMax: 10_000, wholeBytesMax: 1 << 30, lingerRowsMin: 1000, lingerMsMax: 1 };
+const limits = { rowsMax: 30, tablesMax: 100, bytesMax: 10_000, wholeBytesMax: 1 << 30, lingerRowsMin: 1000, lingerMsMax: 1 };
 
 /** Rows of each transaction, by the place of its commit. */
 function count(runs: readonly Run[], into = new Map<Position, number>()): Map<Position, number> {
@@ -31,7 +31,8 @@ test('random runs, random places to stand', async () => {
     const source = new RandomRuns(random);
     const start = source.position;
     const runs: Run[] = [];
-    while (runs.length < 12 || runs.at(-1)?.open) runs.push(source.next(random.chance(0.5) ? { open: true } : {}));
+    const opens = round % 4 !== 0;
+    while (runs.length < 12 || runs.at(-1)?.open) runs.push(source.next(opens && random.chance(0.5) ? { open: true } : {}));
     const leavesOut = (origin: string): boolean => round % 2 === 1 && origin === '7711/5';
     const isOut = (run: Run): boolean => run.origin !== undefined && leavesOut(run.origin);
     const all = count(runs.filter((run) => !isOut(run)));
@@ -39,7 +40,8 @@ test('random runs, random places to stand', async () => {
     const hold = random.pick([...ends.values(), start]);
     const queue = [...runs];
     const reader: StreamReader = { next: async () => queue.shift(), close: () => undefined };
-    const gatherer = new Gatherer(reader, { ...limits, leavesOut }, systemClock, new AbortController().signal);
+    const tablesMax = random.pick([1, 2, 3, 100]);
+    const gatherer = new Gatherer(reader, { ...limits, tablesMax, leavesOut }, systemClock, new AbortController().signal);
     gatherer.hold = hold;
     const got = new Map<Position, number>();
     let position = start;
@@ -58,6 +60,9 @@ test('random runs, random places to stand', async () => {
       assert.equal(gathered.runs.at(-1)?.open, false, `seed ${seed + round}: an epoch ends in the middle of a transaction`);
       if (held) assert.ok(gathered.position <= hold, `seed ${seed + round}: an epoch passes the hold`);
       for (const run of gathered.runs) if (run.batches.length > 0) assert.equal(run.origin, gathered.origin, `seed ${seed + round}: an epoch has two origins`);
+      const oids = new Set(gathered.runs.flatMap(({ batches }) => batches.filter((batch) => batch.count > 0).map((batch) => batch.relation.oid)));
+      const filled = [...count(gathered.runs).values()].filter((rows) => rows > 0).length;
+      assert.ok(oids.size <= tablesMax || filled === 1 || opens, `seed ${seed + round}: an epoch of ${oids.size} tables`);
       count(gathered.runs, got);
       position = gathered.position;
     }

@@ -1,7 +1,7 @@
 // Gathers runs into epochs: as much as is there, up to a limit, always whole transactions, and never past a hold.
 import type { Clock } from '../base/index.ts';
 import { AbandonedTransaction, type StreamReader } from '../bus/index.ts';
-import { asPosition, batchFrom, type Origin, firstRowFrom, type Position, type Run, runAfter, runBytes, runRows } from '../data/index.ts';
+import { asPosition, batchFrom, type Origin, firstRowFrom, type Position, type Run, runAfter, runBytes, runRows, type Transaction } from '../data/index.ts';
 
 export interface Gathered {
   readonly runs: readonly Run[];
@@ -17,6 +17,8 @@ export interface Gathered {
 export interface GatherLimits {
   readonly rowsMax: number;
   readonly bytesMax: number;
+  /** An epoch has rows of about this many tables at the most, unless one transaction has: each takes locks of the target, of which there is a limited number. */
+  readonly tablesMax: number;
   /** A transaction that would make an epoch larger than this is given out in pieces of `bytesMax`. */
   readonly wholeBytesMax: number;
   /**
@@ -46,6 +48,13 @@ function runUpTo(run: Run, position: Position): Run {
   const seq = run.transactions[cut]?.firstSeq ?? 0;
   const batches = run.batches.map((batch) => ({ ...batchFrom(batch, 0), count: firstRowFrom(batch, seq) })).filter((batch) => batch.count > 0);
   return { transactions: run.transactions.slice(0, cut), batches, ...(run.origin === undefined ? {} : { origin: run.origin }), open: false, position };
+}
+
+/** The transactions at the beginning of a run that have rows of no more than `left` tables that are not among `known`; undefined: all. */
+function roomFor({ batches, transactions }: Run, known: ReadonlySet<number>, left: number): readonly Transaction[] | undefined {
+  const begins = batches.filter((batch) => batch.count > 0 && !known.has(batch.relation.oid)).map((batch) => batch.seqs[0] as number).sort((a, b) => a - b);
+  const tooMany = begins[left];
+  return tooMany === undefined ? undefined : transactions.filter((_, i) => (transactions[i + 1]?.firstSeq ?? Infinity) <= tooMany);
 }
 
 /** Whether a run changes something, or begins a transaction that may. */
@@ -93,9 +102,10 @@ export class Gatherer {
     const runs: Run[] = [];
     let [rows, bytes, position] = [0, 0, from];
     let lingers = waits;
+    const tables = new Set<number>();
     for (;;) {
       const whole = runs.length === 0 || runs.at(-1)?.open === false;
-      if (whole && (rows >= this.#limits.rowsMax || bytes >= this.#limits.bytesMax)) break;
+      if (whole && (rows >= this.#limits.rowsMax || bytes >= this.#limits.bytesMax || tables.size >= this.#limits.tablesMax)) break;
       if (!whole && bytes > this.#limits.wholeBytesMax) return { runs: [], position: from, rows, tooLarge: true };
       this.#isIdle = waits && runs.length === 0;
       const read: Run | undefined = this.#left ?? (await this.#reader.next(runs.length === 0 ? waits : !whole));
@@ -121,10 +131,19 @@ export class Gatherer {
         run = runUpTo(run, this.hold);
         if (whole && run.position <= position && run.batches.length === 0) break;
       }
+      const room = whole ? roomFor(run, tables, this.#limits.tablesMax - tables.size) : undefined;
+      const fits: Transaction | undefined = room?.at(-1) ?? (room && runs.length === 0 && run.transactions.length > 1 ? run.transactions[0] : undefined);
+      if (room && (fits || runs.length > 0)) {
+        this.#left ??= run;
+        if (!fits) break;
+        run = runUpTo(run, fits.end);
+      }
       runs.push(run);
+      for (const batch of run.batches) tables.add(batch.relation.oid);
       rows += runRows(run);
       bytes += runBytes(run);
       if (!run.open) position = run.position;
+      if (room && fits) break;
     }
     return runs.length === 0 ? undefined : { runs, position, rows, origin: originOf(runs), tooLarge: false };
   }

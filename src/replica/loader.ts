@@ -75,13 +75,15 @@ export class Loader {
     this.#since = since;
     this.#applied = applied;
     const records = await target.tables(source);
-    this.#known = new Set(records.map((table) => `${table.source} ${table.target}`));
+    const recordOf = new Map(records.map((table) => [`${table.source} ${table.target}`, table]));
+    const bySource = Map.groupBy(records, (table) => table.source);
+    this.#known = new Set(recordOf.keys());
     const routed = relations.flatMap((relation) => this.#routes.for(relation).map((route) => ({ relation, source: tableAddress(relation), target: tableAddress(route.target) })));
-    const whole = (relation: Relation, address: string): boolean => !records.some((table) => table.done && table.source === address && table.snapshotPosition < since(relation));
+    const whole = (relation: Relation, address: string): boolean => !bySource.get(address)?.some((table) => table.done && table.snapshotPosition < since(relation));
     await target.forgetOthers(source, routed.filter((each) => whole(each.relation, each.source)).map((each) => ({ source: each.source, target: each.target })));
     const missing = new Set<Relation>();
     for (const { relation, source: address, target: to } of routed) {
-      const record = records.find((table) => table.source === address && table.target === to);
+      const record = recordOf.get(`${address} ${to}`);
       // Dropped and made again: the stream has nothing of what was in it before it was published.
       if (record?.done && (record.oid === 0 || record.oid === relation.oid) && whole(relation, address)) {
         const passed = applied !== undefined && applied >= record.snapshotPosition;

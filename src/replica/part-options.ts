@@ -18,7 +18,7 @@ export interface PartOptions extends Omit<LoaderOptions, 'fit' | 'refuse'>, Omit
   readonly epochBytesMax: number;
 }
 
-export const limits = { rowsMax: 50_000, lingerMsMax: 300, lingerRowsMin: 100 };
+export const limits = { rowsMax: 50_000, tablesMax: 300, lingerMsMax: 300, lingerRowsMin: 100 };
 /** An idle position is written to the target this often, so that the source can forget what lies before it. */
 export const idleCommitEveryMs = 5000;
 /** The first one after a commit comes soon: whoever has just written at the source may wait for a position a little behind that. */

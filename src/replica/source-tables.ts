@@ -15,6 +15,8 @@ export class SourceTables {
   readonly #logger: Logger;
   /** OID → address. */
   readonly #tables = new Map<number, string>();
+  /** Address → the OID that had it last. */
+  readonly #oids = new Map<string, number>();
   /** Tables whose snapshot is newer than the position: their changes up to it are in it already. */
   readonly #snapshots = new Map<string, Position>();
   /** Those of them whose chunks are from several snapshots. */
@@ -45,8 +47,10 @@ export class SourceTables {
 
   add(relation: Relation): void {
     const address = tableAddress(relation);
-    for (const [oid, other] of this.#tables) if (other === address) this.#tables.delete(oid);
+    const other = this.#oids.get(address);
+    if (other !== undefined && this.#tables.get(other) === address) this.#tables.delete(other);
     this.#tables.set(relation.oid, address);
+    this.#oids.set(address, relation.oid);
   }
 
   /** The target has what committed before `position`; of these chunks, if there are any, only what committed before theirs. */

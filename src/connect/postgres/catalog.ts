@@ -39,9 +39,12 @@ interface TableRow {
 /** Settings under which values have one text form everywhere. */
 export const textSettings = { datestyle: 'ISO', timezone: 'UTC', intervalstyle: 'postgres', extra_float_digits: '1', bytea_output: 'hex', search_path: '' };
 
-/** What rows from before `alter table … add column … default` have in column `a`: the server keeps it in the catalog, partitions each their own. */
-const missingSql = `coalesce(case when a.atthasmissing then a.attmissingval::text end, (select p.attmissingval::text
-  from pg_catalog.pg_partition_tree(a.attrelid) t join pg_catalog.pg_attribute p on p.attrelid = t.relid and p.attname = a.attname and p.atthasmissing limit 1))`;
+/**
+ * What rows from before `alter table … add column … default` have in column `a`: the server keeps it in the catalog, partitions each their own.
+ * Only where there are some: the search may pass over the columns of all tables.
+ */
+const missingSql = `case when a.atthasmissing then a.attmissingval::text when exists (select from pg_catalog.pg_inherits h where h.inhparent = a.attrelid) then (select p.attmissingval::text
+  from pg_catalog.pg_partition_tree(a.attrelid) t join pg_catalog.pg_attribute p on p.attrelid = t.relid and p.attname = a.attname and p.atthasmissing limit 1) end`;
 
 /** Whether column `a` has a default that was evaluated row by row when it was added: the server keeps a constant as what is missing instead. */
 const filledSql = `(a.atthasdef or a.attidentity <> '' or exists (select from pg_catalog.pg_type d where d.oid = a.atttypid and d.typdefaultbin is not null))`;

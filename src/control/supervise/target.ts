@@ -1,6 +1,6 @@
 // The target of a replica: the PostgreSQL sink, and the shape of its tables.
 import { type Logger, MillraceError, systemClock } from '../../base/index.ts';
-import { countLetters, type DdlStatement, forgetLoads, keepShape, makeIndex, missingIndexes, ParallelSink, planTarget, refusals, tryTarget } from '../../connect/index.ts';
+import { countLetters, type DdlStatement, forgetLoads, keepShapes, makeIndex, missingIndexes, ParallelSink, planTarget, refusals, tryTarget } from '../../connect/index.ts';
 import { type Relation, type SourceIdentity, tableAddress } from '../../data/index.ts';
 import { TablesRefused } from '../../flow/index.ts';
 import { compileForTarget, type Prepared, type ReplicaOptions, type ReplicaSpec, type Routes } from '../../replica/index.ts';
@@ -73,7 +73,7 @@ async function prepare(connection: PgConnection, spec: ReplicaSpec, routes: read
   // Before the new shape is remembered: after a crash in between nothing would tell that the rows are not what they should be.
   if (again.length > 0) await forgetLoads(connection, spec.name, own.source, again);
   const made = new Set(plan.ddl.filter((statement) => isOfTable(statement) && statement.makesIn !== undefined).map(({ table }) => table));
-  for (const { relation, target } of own.takeShapes()) await keepShape(connection, spec.name, own.source, tableAddress(relation), target, made.has(tableAddress(target)));
+  await keepShapes(connection, spec.name, own.source, own.takeShapes().map(({ relation, target }) => ({ source: tableAddress(relation), target, made: made.has(tableAddress(target)) })));
   const changes = [
     ...plan.ddl.filter((statement) => isOwn(statement) && statement.makesIn === undefined && !statement.object.startsWith('schema ')).map(({ table, why, sql }) => ({ table: table ?? '', what: `${why}: ${sql}` })),
     ...plan.notes.filter(isOwn),

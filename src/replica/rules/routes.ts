@@ -41,6 +41,8 @@ export class Routes {
   /** Shapes that are over, and their routes: OID and version. */
   readonly #past = new Map<string, { readonly relation: Relation; readonly routes?: Route[] }>();
   #routes = new Map<number, Route[]>();
+  /** By the target's address; made when it is asked for. */
+  #sources: ReadonlyMap<string, readonly Route[]> | undefined;
   #targets: readonly TargetTable[] = [];
   #problems: readonly RuleProblem[] = [];
   #warnings: readonly RuleProblem[] = [];
@@ -92,7 +94,8 @@ export class Routes {
 
   /** Addresses of the source tables that go to a target table. */
   sourcesOf(target: string): string[] {
-    return [...this.#routes.values()].flat().flatMap((route) => (tableAddress(route.target) === target ? [tableAddress(route.relation)] : []));
+    this.#sources ??= Map.groupBy([...this.#routes.values()].flat(), (route) => tableAddress(route.target));
+    return (this.#sources.get(target) ?? []).map((route) => tableAddress(route.relation));
   }
 
   /** Tables whose shape is another one than that in which their rows came last, now that the target has it. They are given once. */
@@ -281,6 +284,7 @@ export class Routes {
     this.#warnings = plans.flatMap((plan) => plan.warnings);
     this.#targets = [...new Set(placed.map((one) => one.target))];
     this.#routes = new Map();
+    this.#sources = undefined;
     for (const { plan, target } of placed) {
       const routes = this.#routes.get(plan.relation.oid) ?? [];
       routes.push(makeRoute(plan, target, this.source));

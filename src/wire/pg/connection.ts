@@ -67,7 +67,8 @@ export class PgConnection {
   #paused = false;
   #resting: NodeJS.Timeout | undefined;
   #broken: MillraceError | undefined;
-  readonly #prepared = new Set<string>();
+  /** Name → SQL. */
+  readonly #prepared = new Map<string, string>();
   readonly #settings = new SessionSettings();
 
   private constructor({ socket, receive }: OpenSocket, options: ConnectOptions) {
@@ -178,7 +179,7 @@ export class PgConnection {
   }
 
   /**
-   * Runs one statement by the extended protocol. A named statement is parsed only the first time. Parameters are in binary form when `binary`
+   * Runs one statement by the extended protocol. A named statement is parsed only the first time, and when its name gets another one. Parameters are in binary form when `binary`
    * is set (then `types`, their OIDs, should be given), results always in text form. With `sync: false` the server is not asked to answer before
    * it is asked so by what follows, or this turn ends; when it fails, those that follow up to there fail too, without being tried.
    */
@@ -203,13 +204,13 @@ export class PgConnection {
           syncs,
         ),
       );
-      if (name === '' || !this.#prepared.has(name)) {
+      if (name === '' || this.#prepared.get(name) !== sql) {
         if (name !== '') this.#frame('C', (out) => out.u8(code('S')).cstring(name));
         this.#frame('P', (out) => {
           out.cstring(name).cstring(sql).i16(options.types?.length ?? 0);
           for (const oid of options.types ?? []) out.u32(oid);
         });
-        this.#prepared.add(name);
+        this.#prepared.set(name, sql);
       }
       this.#frame('B', (out) => {
         out.cstring('').cstring(name).i16(1).i16(options.binary ? 1 : 0).i16(params.length);

@@ -11,7 +11,7 @@ import type { Letter } from './letter-rows.ts';
 import { type OrderedRow, type OrderedWrite, inOrder } from './ordered.ts';
 import { cutAtRejects } from './rejects.ts';
 import type { Session } from './session.ts';
-import { readShape, type Shape } from './shape.ts';
+import { readTargetShapes, type Shape } from './shape.ts';
 
 export interface Segment {
   readonly tables: readonly Table[];
@@ -23,7 +23,7 @@ export interface Segment {
 
 /**
  * Tables are read again when they were read longer ago than this: a foreign key or trigger that somebody adds at the target has to be seen
- * also where nothing fails (a cascade under a role that cannot switch it off). One query a table; catching each change would take one a commit.
+ * also where nothing fails (a cascade under a role that cannot switch it off). Catching each change would take a query a commit.
  */
 const shapeAgeMsMax = 60_000;
 
@@ -57,24 +57,26 @@ export class Layouts {
    */
   async load(session: Session, steps: readonly TableStep[], ageMsMax = shapeAgeMsMax): Promise<boolean> {
     if (this.#outdated) this.clear();
-    const read = new Set<string>();
-    let changed = false;
+    const wanted = new Map<string, TableName>();
     for (const step of steps) {
       if (step.kind !== 'rows') continue;
       for (const write of step.writes) {
         const address = tableAddress(write.target);
-        if (write.rows?.length === 0 || read.has(address)) continue;
+        if (write.rows?.length === 0 || wanted.has(address)) continue;
         const known = this.#shapes.get(address);
-        const readAtMs = this.#now();
-        if (known && this.#known(write) && readAtMs - known.readAtMs < ageMsMax) continue;
-        read.add(address);
-        const shape = await readShape(session.connection, write.target);
-        if (known && !isDeepStrictEqual(known.shape, shape)) {
-          this.#layouts.delete(address);
-          changed = true;
-        }
-        this.#shapes.set(address, { shape, readAtMs });
+        if (!known || !this.#known(write) || this.#now() - known.readAtMs >= ageMsMax) wanted.set(address, write.target);
       }
+    }
+    const readAtMs = this.#now();
+    const shapes = await readTargetShapes(session.connection, [...wanted.values()]);
+    let changed = false;
+    for (const [i, address] of [...wanted.keys()].entries()) {
+      const [known, shape] = [this.#shapes.get(address), shapes[i] as Shape];
+      if (known && !isDeepStrictEqual(known.shape, shape)) {
+        this.#layouts.delete(address);
+        changed = true;
+      }
+      this.#shapes.set(address, { shape, readAtMs });
     }
     return changed;
   }

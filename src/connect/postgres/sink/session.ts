@@ -34,6 +34,9 @@ const settings = {
   plan_cache_mode: 'force_generic_plan',
 };
 
+/** Prepared statements that a session keeps: each takes some 10 kB of its server's memory, and there are a few for each table. */
+const statementsMax = 3000;
+
 /** Something that was sent: what it is for, and, where it concerns rows, which entries in which order. */
 export interface Sent {
   readonly what: 'begin' | 'fence' | 'rows' | 'update' | 'letters' | 'other' | 'commit';
@@ -53,6 +56,7 @@ export class Session {
   readonly connection: PgConnection;
   /** Whether foreign keys and triggers are off: session_replication_role = replica. */
   readonly replicaRole: boolean;
+  /** SQL → name. */
   #names = new Map<string, string>();
   #stages = new Map<string, { name: string; rolledBack: boolean }[]>();
   #stageUses = new Map<string, number>();
@@ -100,9 +104,18 @@ export class Session {
 
   /** A prepared statement; parsed the first time. Parameters are binary when `types` are given, else text. */
   execute(sql: string, params: readonly (Buffer | null)[], types?: readonly number[]): Promise<Result> {
-    let name = this.#names.get(sql);
-    if (!name) this.#names.set(sql, (name = `m${this.#names.size}`));
+    const name = this.#names.get(sql) ?? (this.#names.size < statementsMax ? `m${this.#names.size}` : this.#freeName());
+    // The one that was used last comes last.
+    this.#names.delete(sql);
+    this.#names.set(sql, name);
     return this.connection.execute(name, sql, params, { sync: false, ...(types ? { binary: true, types } : { binary: false }) });
+  }
+
+  /** The name of the statement that has not been used for longest. */
+  #freeName(): string {
+    const [[sql, name]] = this.#names as unknown as [[string, string]];
+    this.#names.delete(sql);
+    return name;
   }
 
   /** COPY … FROM STDIN: `write` hands over the chunks. */

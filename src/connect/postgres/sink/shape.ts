@@ -38,16 +38,20 @@ export interface Shape {
   readonly fires: boolean;
 }
 
+// There is no index that finds the foreign keys to a table, and every table's row would be looked at for each one; their triggers are found.
 const sql = `
-select json_build_object(
+select w.i::text as i, json_build_object(
   'partitioned', c.relkind = 'p',
   'indexes', (select count(*) from pg_catalog.pg_index i where i.indrelid = c.oid),
-  'constraints', (select count(*) from pg_catalog.pg_index i where (i.indisunique or i.indisexclusion) and (i.indrelid = c.oid
-      or i.indrelid in (select p.relid from pg_catalog.pg_partition_tree(c.oid) p where c.relkind = 'p') and not exists (select from pg_catalog.pg_inherits h where h.inhrelid = i.indexrelid))),
+  'constraints', (select count(*) from pg_catalog.pg_index i where i.indrelid = c.oid and (i.indisunique or i.indisexclusion))
+    + case when c.relkind = 'p' then (select count(*) from pg_catalog.pg_partition_tree(c.oid) p join pg_catalog.pg_index i on i.indrelid = p.relid
+      where p.level > 0 and (i.indisunique or i.indisexclusion) and not exists (select from pg_catalog.pg_inherits h where h.inhrelid = i.indexrelid)) else 0 end,
   'fires', exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('A', 'R')),
-  'dependent', exists (select from pg_catalog.pg_constraint x where x.contype = 'f' and (x.conrelid = c.oid or x.confrelid = c.oid))
+  'dependent', exists (select from pg_catalog.pg_constraint x where x.contype = 'f' and x.conrelid = c.oid)
+    or exists (select from pg_catalog.pg_trigger g join pg_catalog.pg_constraint x on x.oid = g.tgconstraint where g.tgrelid = c.oid and x.contype = 'f')
     or exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')),
-  'cascades', exists (select from pg_catalog.pg_constraint x where x.contype = 'f' and x.confrelid = c.oid and (x.confdeltype not in ('a', 'r') or x.confupdtype not in ('a', 'r'))),
+  'cascades', exists (select from pg_catalog.pg_trigger g join pg_catalog.pg_constraint x on x.oid = g.tgconstraint
+    where g.tgrelid = c.oid and x.contype = 'f' and x.confrelid = c.oid and (x.confdeltype not in ('a', 'r') or x.confupdtype not in ('a', 'r'))),
   'columns', (select json_agg(json_build_object('name', a.attname, 'typeOid', t.oid::int8,
       'baseOid', (with recursive d as (select t.oid, t.typbasetype union all
          select b.oid, b.typbasetype from d join pg_catalog.pg_type b on b.oid = d.typbasetype) select oid::int8 from d where typbasetype = 0),
@@ -63,15 +67,22 @@ select json_build_object(
         join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where k.n <= i.indnkeyatts)))
     from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null), '[]')
 )::text as shape
-from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass($1) and c.relkind in ('r', 'p')`;
+from json_array_elements_text($1::json) with ordinality w(name, i) join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(w.name) and c.relkind in ('r', 'p')`;
 
-/** Reads a table's shape; refuses the table (TARGET_MISMATCH) when it isn't there. Needs an empty search_path, so that type names come out qualified. */
-export async function readShape(connection: PgConnection, table: TableName): Promise<Shape> {
-  const [row] = await connection.rows<{ shape: string }>(sql, [quoteTable(table)]);
-  if (!row) {
-    const address = tableAddress(table);
-    throw new TablesRefused('target', [address], new MillraceError('TARGET_MISMATCH', `table ${address} does not exist in the target`, { where: connection.where }));
+/**
+ * Reads the shapes of tables, in their order; refuses those (TARGET_MISMATCH) that are not there. Needs an empty search_path, so that type names come
+ * out qualified.
+ */
+export async function readTargetShapes(connection: PgConnection, tables: readonly TableName[]): Promise<Shape[]> {
+  if (tables.length === 0) return [];
+  const rows = await connection.rows<{ i: string; shape: string }>(sql, [JSON.stringify(tables.map(quoteTable))]);
+  const found = new Map(rows.map(({ i, shape }) => [Number(i) - 1, JSON.parse(shape) as Omit<Shape, 'columns'> & { columns: ShapeColumn[] | null }]));
+  const missing = tables.filter((_, i) => !found.has(i)).map(tableAddress);
+  if (missing.length > 0) {
+    throw new TablesRefused('target', missing, new MillraceError('TARGET_MISMATCH', `table ${missing.join(', ')} does not exist in the target`, { where: connection.where }));
   }
-  const shape = JSON.parse(row.shape) as Omit<Shape, 'columns'> & { columns: ShapeColumn[] | null };
-  return { ...shape, columns: new Map((shape.columns ?? []).map((column) => [column.name, column])) };
+  return tables.map((_, i) => {
+    const { columns, ...shape } = found.get(i) as Omit<Shape, 'columns'> & { columns: ShapeColumn[] | null };
+    return { ...shape, columns: new Map((columns ?? []).map((column) => [column.name, column])) };
+  });
 }

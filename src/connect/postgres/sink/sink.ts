@@ -23,6 +23,7 @@ import { refusedOf } from './refused.ts';
 import { describeTargetError, ensureSchema } from './schema.ts';
 import { Layouts, rowsOf, type Segment, segmentsOf } from './segments.ts';
 import { type Failure, Session } from './session.ts';
+import { SpareSessions } from './spare-sessions.ts';
 import { keepStop } from './table-shapes.ts';
 
 export interface PostgresSinkOptions {
@@ -63,8 +64,8 @@ export class PostgresSink implements TransactionalSink<TableStep> {
   /** A load has written letters since they were read. */
   #newLetters = false;
   #session: Session | undefined;
-  /** Those of loads that are under way. */
-  readonly #besideSessions = new Set<Session>();
+  /** For loads. */
+  readonly #beside: SpareSessions;
   #database: string | undefined;
   /** Sources that are noted for the replay of letters. */
   readonly #noted = new Set<string>();
@@ -79,6 +80,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     this.#options = options;
     this.#lane = lane;
     this.#fence = lane?.fence ?? new Fence(options.consumer);
+    this.#beside = new SpareSessions(() => Session.open({ ...options, idleTimeoutMs: 600_000 }), options.clock);
     this.#layouts = new Layouts(() => options.clock.monotonic());
   }
 
@@ -106,7 +108,7 @@ export class PostgresSink implements TransactionalSink<TableStep> {
     const session = this.#session;
     this.#session = undefined;
     this.#layouts.clear();
-    for (const beside of this.#besideSessions) beside.connection.destroy();
+    this.#beside.destroy();
     await session?.connection.close();
   }
 
@@ -276,16 +278,11 @@ export class PostgresSink implements TransactionalSink<TableStep> {
 
   /** In a session of its own. */
   async #besides<T>(work: (context: LoadContext) => Promise<T>): Promise<T> {
-    let session: Session | undefined;
+    const { onBadRow, connect: { user } } = this.#options;
     try {
-      session = await Session.open({ ...this.#options, idleTimeoutMs: 600_000 });
-      this.#besideSessions.add(session);
-      return await work({ session, fence: this.#fence, onBadRow: this.#options.onBadRow, user: this.#options.connect.user, originOf: (part) => this.#originOf(part) });
+      return await this.#beside.use((session) => work({ session, fence: this.#fence, onBadRow, user, originOf: (part) => this.#originOf(part) }));
     } catch (error) {
       throw describeTargetError(error, this.#where);
-    } finally {
-      if (session) this.#besideSessions.delete(session);
-      await session?.connection.close();
     }
   }
 

@@ -29,13 +29,26 @@ const byName = ({ columns, gone: _gone, unsent: _unsent, partitions: _partitions
 /** What tells a record of millrace.tables whose target table was made for it, and never written since. */
 export const neverFilled = "(state = 'copying' and source_oid is null and rows is null)";
 
-/** Remembers the shape of a table that has been loaded; of one that was made just now too, so that it can follow before it is. */
-export async function keepShape(connection: PgConnection, consumer: string, part: string, source: string, target: TargetTable, made: boolean): Promise<void> {
-  const params = [consumer, part, source, tableAddress(target), JSON.stringify(shapeOf(target))];
-  if (made) {
-    await connection.rows(`insert into millrace.tables (consumer, source, source_table, target_table, state, shape) values ($1, $2, $3, $4, 'copying', $5::jsonb)
-      on conflict (consumer, source, source_table, target_table) do update set shape = excluded.shape`, params);
-  } else await connection.rows('update millrace.tables set shape = $5::jsonb where consumer = $1 and source = $2 and source_table = $3 and target_table = $4', params);
+/** A table of a source (its address), and its target in the shape that it has now. */
+export interface KeptShape {
+  readonly source: string;
+  readonly target: TargetTable;
+  /** The target's table was made just now. */
+  readonly made: boolean;
+}
+
+/** Remembers the shapes of tables that have been loaded; of those that were made just now too, so that they can follow before they are. */
+export async function keepShapes(connection: PgConnection, consumer: string, part: string, shapes: readonly KeptShape[]): Promise<void> {
+  const list = (some: readonly KeptShape[]): string => JSON.stringify(some.map(({ source, target }) => ({ source, target: tableAddress(target), shape: shapeOf(target) })));
+  const [made, others] = [shapes.filter((one) => one.made), shapes.filter((one) => !one.made)];
+  const given = 'pg_catalog.json_to_recordset($3::json) as g(source text, target text, shape jsonb)';
+  if (made.length > 0) {
+    await connection.rows(`insert into millrace.tables (consumer, source, source_table, target_table, state, shape) select $1, $2, g.source, g.target, 'copying', g.shape from ${given}
+      on conflict (consumer, source, source_table, target_table) do update set shape = excluded.shape`, [consumer, part, list(made)]);
+  }
+  if (others.length > 0) {
+    await connection.rows(`update millrace.tables t set shape = g.shape from ${given} where t.consumer = $1 and t.source = $2 and t.source_table = g.source and t.target_table = g.target`, [consumer, part, list(others)]);
+  }
 }
 
 /** Marks a table as stopped: its changes are passed over from now on, so that it must be read again. */

@@ -116,7 +116,8 @@ export async function followMembers(control: PgConnection, source: string, selec
     }
   };
   if (missing.length > 0) await add(missing);
-  const surplus = [...members.keys()].filter((address) => !sound.some(({ relation }) => tableAddress(relation) === address));
+  const wanted = new Set(sound.map(({ relation }) => tableAddress(relation)));
+  const surplus = [...members.keys()].filter((address) => !wanted.has(address));
   // Another process that streams from the slot would lose their changes without a word.
   if (surplus.length > 0 && [null, own].includes((await readSlot(control, slot))?.activePid ?? null)) {
     for (const address of surplus) since.delete(address);

@@ -28,7 +28,8 @@ export class PostgresSnapshot implements Snapshot {
   readonly position: Lsn;
   readonly relations: readonly Relation[];
   readonly #connection: PgConnection;
-  readonly #tables: readonly CatalogTable[];
+  /** By OID. */
+  readonly #tables: ReadonlyMap<number, CatalogTable>;
   readonly #rate: TokenBucket | undefined;
   /** The name under which other sessions enter this cut, as long as `connection` lives. */
   readonly #name: string;
@@ -41,7 +42,7 @@ export class PostgresSnapshot implements Snapshot {
     this.position = position;
     this.#connection = connection;
     this.#name = name;
-    this.#tables = tables;
+    this.#tables = new Map(tables.map((table) => [table.relation.oid, table]));
     this.#bytes = bytes;
     this.#rate = rate;
     this.relations = tables.map((table) => table.relation);
@@ -223,7 +224,7 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   #table(relation: Relation): CatalogTable {
-    const table = this.#tables.find((candidate) => candidate.relation.oid === relation.oid);
+    const table = this.#tables.get(relation.oid);
     assert(table, 'a relation of another snapshot');
     return table;
   }

@@ -48,7 +48,9 @@ export interface ActualTable extends TableName {
   readonly privileges: { readonly select: boolean; readonly insert: boolean; readonly update: boolean; readonly delete: boolean; readonly truncate: boolean };
 }
 
+// What is looked for in all of a catalog is looked for once, not for each table.
 const sql = `
+with bound as materialized (select conrelid as oid from pg_catalog.pg_constraint where contype = 'f' union select confrelid from pg_catalog.pg_constraint where contype = 'f')
 select coalesce(json_agg(json_build_object(
   'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, 'relkind', c.relkind, 'partitioned', c.relkind = 'p',
   'columns', (select coalesce(json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod,
@@ -70,10 +72,11 @@ select coalesce(json_agg(json_build_object(
     where x.indrelid = c.oid and (x.indisunique or x.indisexclusion)),
   'triggers', exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'),
   'triggersAlways', exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('A', 'R')),
-  'foreignKeys', exists (select from pg_catalog.pg_constraint k where k.contype = 'f' and c.oid in (k.conrelid, k.confrelid)),
+  'foreignKeys', c.oid in (select oid from bound),
   'rowSecurity', pg_catalog.row_security_active(c.oid),
-  'unlogged', (select coalesce(json_agg(x.oid::regclass::text order by x.oid), '[]')
-    from (select c.oid as relid union select relid from pg_catalog.pg_partition_tree(c.oid)) p join pg_catalog.pg_class x on x.oid = p.relid where x.relpersistence = 'u'),
+  'unlogged', case when c.relkind <> 'p' then case when c.relpersistence = 'u' then json_build_array(c.oid::regclass::text) else '[]' end
+    else (select coalesce(json_agg(x.oid::regclass::text order by x.oid), '[]')
+      from pg_catalog.pg_partition_tree(c.oid) p join pg_catalog.pg_class x on x.oid = p.relid where x.relpersistence = 'u') end,
   'owned', pg_catalog.pg_has_role(c.relowner, 'USAGE'),
   'privileges', json_build_object(
     'select', pg_catalog.has_table_privilege(c.oid, 'SELECT'), 'insert', pg_catalog.has_table_privilege(c.oid, 'INSERT'),

@@ -21,6 +21,12 @@ export interface TableRefusal {
   readonly error: MillraceError;
 }
 
+/**
+ * New tables are made in transactions of this many: each holds locks on a table and its indexes to its end, of which a server has room for some
+ * thousands (max_locks_per_transaction × max_connections).
+ */
+const tablesAtOnce = 100;
+
 /** As `tryTarget`, throwing what concerns one table too. */
 export async function applyTarget(connection: PgConnection, plan: TargetPlan, logger: Logger = silentLogger): Promise<void> {
   const refusal = await tryTarget(connection, plan, logger);
@@ -28,9 +34,9 @@ export async function applyTarget(connection: PgConnection, plan: TargetPlan, lo
 }
 
 /**
- * Runs the statements in one transaction: all or none. Returns what cannot be for some table: TARGET_MISMATCH when the plan has errors,
- * PRIVILEGE_MISSING with the grant that a statement lacks, or the server's error with the statement as its place. Throws what may pass, or
- * concerns no table.
+ * Runs the statements in one transaction: all or none, but for many new tables, of which some are there before others. Returns what cannot be for
+ * some table: TARGET_MISMATCH when the plan has errors, PRIVILEGE_MISSING with the grant that a statement lacks, or the server's error with the
+ * statement as its place. Throws what may pass, or concerns no table.
  */
 export async function tryTarget(connection: PgConnection, plan: TargetPlan, logger: Logger = silentLogger): Promise<TableRefusal | undefined> {
   const [refused] = refusals(plan);
@@ -38,15 +44,29 @@ export async function tryTarget(connection: PgConnection, plan: TargetPlan, logg
   if (plan.ddl.length === 0) return undefined;
   let running: DdlStatement | undefined;
   try {
-    await inTransaction(connection, async () => {
-      await connection.query(`set local lock_timeout = '30s'; ${lockTargetSql}; ${patience}`);
-      for (const statement of plan.ddl) await run(connection, (running = statement), logger);
-    });
+    for (const group of inGroups(plan.ddl)) {
+      await inTransaction(connection, async () => {
+        await connection.query(`set local lock_timeout = '30s'; ${lockTargetSql}; ${patience}`);
+        for (const statement of group) await run(connection, (running = statement), logger);
+      });
+    }
     return undefined;
   } catch (error) {
     if (!(error instanceof MillraceError) || error.retriable || running?.table === undefined) throw error;
     return { table: running.table, error };
   }
+}
+
+/** A group ends with the last of some new tables; all other statements stay together with what comes before the next such end. */
+function inGroups(ddl: readonly DdlStatement[]): DdlStatement[][] {
+  const groups: DdlStatement[][] = [[]];
+  let made = 0;
+  for (const statement of ddl) {
+    groups.at(-1)?.push(statement);
+    const isNew = statement.makesIn !== undefined && statement.object.startsWith('table ');
+    if (isNew && ++made % tablesAtOnce === 0) groups.push([]);
+  }
+  return groups.filter((group) => group.length > 0);
 }
 
 /** The tables that the plan has errors for: TARGET_MISMATCH with all of a table; the first error's hint is the next step. */
