@@ -6,7 +6,7 @@ import { typeCodec } from '../pg-types/codec.ts';
 import type { CellReader } from './cell.ts';
 import type { ConnectSchema } from './connect-schema.ts';
 import { Token } from './json-scan.ts';
-import { readBase64Integer, readInteger, readIsoTimestamp, writeNumeric } from './quick.ts';
+import { put32, readBase64Integer, readInteger, readIsoTimestamp, writeNumeric } from './quick.ts';
 import { refuse } from './value-text.ts';
 
 /** Whether fields of this type are binary here. The text of money depends on the server that prints it. */
@@ -49,13 +49,6 @@ const EPOCH_2000_US = 946_684_800_000_000;
 const EPOCH_2000_DAYS = 10_957;
 const DAY_US = 86_400_000_000;
 const TWO_32 = 4_294_967_296;
-
-function put32(target: Buffer, at: number, value: number): void {
-  target[at] = value >>> 24;
-  target[at + 1] = value >>> 16;
-  target[at + 2] = value >>> 8;
-  target[at + 3] = value;
-}
 
 /** A safe integer as 64 bits. */
 function writeI64(out: ByteWriter, value: number): boolean {

@@ -80,18 +80,25 @@ export class Envelope {
   /** Takes the offsets of an envelope. False if it only looks like one. */
   #parts(bytes: Buffer, outer: Outer): boolean {
     const { starts, ends } = outer.layout;
-    const isObject = (index: number): boolean => index >= 0 && bytes[starts[index] as number] === Token.object;
-    if (isObject(outer.before)) [this.beforeStart, this.beforeEnd] = [starts[outer.before] as number, ends[outer.before] as number];
-    if (isObject(outer.after)) [this.afterStart, this.afterEnd] = [starts[outer.after] as number, ends[outer.after] as number];
+    const { before, after, source } = outer;
     const start = starts[outer.op] as number;
-    if (!isObject(outer.source) || bytes[start] !== Token.string) return false;
-    [this.sourceStart, this.sourceEnd] = [starts[outer.source] as number, ends[outer.source] as number];
+    if (bytes[starts[source] as number] !== Token.object || bytes[start] !== Token.string) return false;
+    this.sourceStart = starts[source] as number;
+    this.sourceEnd = ends[source] as number;
+    if (before >= 0 && bytes[starts[before] as number] === Token.object) {
+      this.beforeStart = starts[before] as number;
+      this.beforeEnd = ends[before] as number;
+    }
+    if (after >= 0 && bytes[starts[after] as number] === Token.object) {
+      this.afterStart = starts[after] as number;
+      this.afterEnd = ends[after] as number;
+    }
     this.op = ends[outer.op] === start + 3 ? letter(bytes[start + 1] as number) : stringAt(bytes, start, ends[outer.op] as number);
     return true;
   }
 }
 
-/** The members of a whole envelope. */
+/** The members of a whole envelope, of which source and op are there. */
 class Outer {
   readonly layout: Layout;
   readonly before: number;

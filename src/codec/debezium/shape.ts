@@ -10,6 +10,7 @@ import { stringAt, Token } from './json-scan.ts';
 import { Layout } from './layout.ts';
 import type { Losses } from './losses.ts';
 import type { IsPlaceholder } from './placeholder.ts';
+import { put32 } from './quick.ts';
 import { isEnumArray, staticLosses } from './static-losses.ts';
 
 interface Member {
@@ -103,7 +104,7 @@ export class Shape {
   #writeCell(member: Member, bytes: Buffer, start: number, end: number, out: ByteWriter): boolean {
     if (bytes[start] === Token.null) {
       if (member.nullRefused) this.#losses.add('enumArray', member.name);
-      out.i32(member.nullRefused ? UNCHANGED_FIELD : NULL_FIELD);
+      writeLength(out, member.nullRefused ? UNCHANGED_FIELD : NULL_FIELD);
       return !member.nullRefused;
     }
     if (this.#isPlaceholder(bytes, start, end)) {
@@ -112,10 +113,10 @@ export class Shape {
       return false;
     }
     const lengthAt = out.length;
-    out.i32(0);
+    writeLength(out, 0);
     const verdict = (member.read as CellReader)(bytes, start, end, out);
     if (verdict === undefined) {
-      out.patchI32(lengthAt, out.length - lengthAt - 4);
+      put32(out.buffer, lengthAt, out.length - lengthAt - 4);
       return true;
     }
     out.truncate(lengthAt);
@@ -156,6 +157,12 @@ export class Shape {
     }
     return true;
   }
+}
+
+function writeLength(out: ByteWriter, length: number): void {
+  out.reserve(4);
+  put32(out.buffer, out.length, length);
+  out.advance(4);
 }
 
 function makeMember(name: string, parts: ShapeParts): Member {
