@@ -43,6 +43,11 @@ export class RunBuilder {
     return this.#open !== undefined;
   }
 
+  /** Of the open transaction. */
+  get xid(): number | undefined {
+    return this.#open?.xid;
+  }
+
   get empty(): boolean {
     return this.#transactions.length === 0;
   }

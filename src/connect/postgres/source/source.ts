@@ -18,6 +18,7 @@ import { asOwner, type ProjectIds, readMarks, type Since, type SourceNames } fro
 import { createSlot, describeSlotError, dropSlot, ensurePublication, invalidated, readSlot } from './slot.ts';
 import { PostgresSnapshot } from './snapshot.ts';
 import { followStream } from './stream.ts';
+import { untilVisible } from './visible.ts';
 
 export interface PostgresSourceOptions extends SourceNames {
   readonly name: string;
@@ -170,7 +171,7 @@ export class PostgresSource implements Source {
           binary: this.#binary,
           clock: this.#options.clock,
           logger: this.#options.logger,
-          relation: (message) => relations.match(message) ?? this.#resolve(relations, message),
+          relation: (message, xid) => relations.match(message) ?? this.#resolve(relations, message, xid),
           acknowledged: () => this.#acknowledged,
           spill: this.#options.spill,
           onSpilled: (bytes) => this.#options.onSpilled?.(bytes),
@@ -190,8 +191,10 @@ export class PostgresSource implements Source {
     }
   }
 
-  async #resolve(relations: StreamRelations, message: RelationMessage): Promise<Relation> {
-    const relation = await relations.resolve(await this.#controlConnection(), message);
+  async #resolve(relations: StreamRelations, message: RelationMessage, xid: number | undefined): Promise<Relation> {
+    const control = await this.#controlConnection();
+    if (xid !== undefined) await untilVisible(control, xid, this.#options.clock);
+    const relation = await relations.resolve(control, message);
     if (this.#binary && !goesBinary(relation)) throw this.#goOnAsText();
     return relation;
   }

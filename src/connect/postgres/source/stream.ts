@@ -33,8 +33,8 @@ export interface StreamOptions {
   readonly binary: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The relation of a message, at once if its shape is known, else from the catalog. */
-  relation(message: RelationMessage): Relation | Promise<Relation>;
+  /** The relation of a message, at once if its shape is known, else from the catalog. `xid`: of the transaction that it is in, which has committed. */
+  relation(message: RelationMessage, xid: number | undefined): Relation | Promise<Relation>;
   /** What may be forgotten by the server. */
   acknowledged(): Position;
   /** Where transactions in progress are kept. */
@@ -187,7 +187,7 @@ class Stream {
     const message = decoder.decode(bytes, from, to);
     if (!message) return undefined;
     const announced = order === 0 ? (this.#announcements += 1) : order;
-    const relation = this.#options.relation(message);
+    const relation = this.#options.relation(message, this.#runs.xid);
     if (relation instanceof Promise) return relation.then((resolved) => decoder.define(resolved, announced));
     decoder.define(relation, announced);
     return undefined;
