@@ -41,6 +41,8 @@ test('a thousand tables: made, read, followed, started again, one more', async (
   const running = await scenario.up();
   await running.caughtUp();
   await same();
+  // Each of them takes a lock of whoever writes the table.
+  await each(scenario.copy, (name) => `create index on ${name} (n); create index on ${name} (note); create index on ${name} (n, note)`);
   // While nothing is applied, so that all of it is there at once.
   await running.pause('warehouse');
   for (let round = 0; round < 2; round++) await each(scenario.db, (name) => `update ${name} set n = n + 1 where id < 3; insert into ${name} values (${10 + round}, 0, 'new'); delete from ${name} where id = ${4 + round}`);
