@@ -112,16 +112,18 @@ test('loads: fresh, again, bad rows, refused when foreign rows are there', async
 });
 
 test('a COMMIT whose answer is lost is found out', async () => {
-  const bench = await sinkBench(cluster, `${ddl}; create table slow (a int);
-    create function nap() returns trigger language plpgsql as $$ begin perform pg_sleep(0.5); return null; end $$;
+  const bench = await sinkBench(cluster, `${ddl}; create table slow (a int); insert into slow values (1);
+    create function nap() returns trigger language plpgsql as $$ begin perform pg_sleep(60) from public.slow; return null; end $$;
     create constraint trigger nap after insert on people deferrable initially deferred for each row execute function nap(); alter table people enable always trigger nap`);
   await bench.commit();
   const pending = bench.commit(rowsStep(makeBatch(people, [{ insert: ['1', 'abc', 'x'] }])));
-  await new Promise((resolve) => setTimeout(resolve, 250));
-  await bench.rows("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'millrace' and pid <> pg_backend_pid() and datname = current_database() and state = 'active'");
+  const napping = "from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
+  while ((await bench.rows(`select count(*) ${napping}`))[0] === '0') await new Promise((resolve) => setTimeout(resolve, 20));
+  await bench.rows(`select pg_terminate_backend(pid) ${napping}`);
   // Killed before the commit took place: nothing is there, and the same commit may be tried again.
   await assert.rejects(pending, { code: 'CONNECTION_LOST', retriable: true });
   assert.deepEqual(await bench.rows('select * from people'), []);
+  await bench.connection.query('truncate slow');
   await bench.sink.commit('shop', asPosition(32n), [rowsStep(makeBatch(people, [{ insert: ['1', 'abc', 'x'] }]))]);
   assert.deepEqual(await bench.rows('select * from people'), ['1|abc|x']);
   await bench.close();
