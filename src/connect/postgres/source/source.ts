@@ -155,6 +155,7 @@ export class PostgresSource implements Source {
     const connection = await PgConnection.connect(this.#connect, { replication: 'database' });
     this.#streamedBy = connection.pid;
     this.#streamers.add(connection.pid);
+    const binary = this.#binary;
     let bytesCounted = 0;
     const count = (): void => {
       this.#options.onBytes?.(connection.bytesIn - bytesCounted);
@@ -168,7 +169,7 @@ export class PostgresSource implements Source {
           slot: this.#options.slot,
           publication: this.#options.publication,
           from,
-          binary: this.#binary,
+          binary,
           clock: this.#options.clock,
           logger: this.#options.logger,
           relation: (message, xid) => relations.match(message) ?? this.#resolve(relations, message, xid),
@@ -182,8 +183,8 @@ export class PostgresSource implements Source {
     } catch (error) {
       // Whatever broke the stream may have broken this one too, without a word.
       this.#control?.destroy();
-      // A type without a binary output function deep inside a value: the server can only send text.
-      if (error instanceof PgError && error.code === '42883' && this.#binary) throw this.#goOnAsText(error);
+      // A type without a binary output function deep inside a value: the server can only send text. The catalog may have told of it meanwhile.
+      if (error instanceof PgError && error.code === '42883' && binary) throw this.#goOnAsText(error);
       throw describeSlotError(error, this.where, this.#options.slot);
     } finally {
       clearInterval(counting);
