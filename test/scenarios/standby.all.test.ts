@@ -32,9 +32,9 @@ async function standbyOf(settings: Record<string, string> = {}): Promise<Cluster
   return standby;
 }
 
-/** Until the standby has replayed what the primary has now. */
+/** Until the standby has replayed what the primary has now: up to a record that a commit flushes, for whole pages alone go without one, and end within a record. */
 async function followed(standby: PgConnection): Promise<void> {
-  const [now] = await scenario.db.rows<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
+  const [now] = await scenario.db.rows<{ lsn: string }>("select pg_logical_emit_message(true, 'followed', '')::text as lsn");
   await until(async () => (await standby.rows<{ r: string }>('select (pg_last_wal_replay_lsn() >= $1::pg_lsn)::text as r', [now?.lsn ?? ''])).at(0)?.r === 'true');
 }
 
