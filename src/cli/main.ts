@@ -1,6 +1,9 @@
 // The program `millrace`: hands the command line to command-line.ts and turns signals and streams of this process into what it needs.
 import type { Command } from './command.ts';
 import { runCommandLine } from './command-line.ts';
+import { keepMemorySteady } from './steady-memory.ts';
+
+if (process.argv.includes('up')) keepMemorySteady();
 
 /** The first signal asks a graceful command to end; the second, or the first for any other command, ends the process at once. */
 function processSignal(command: Command): AbortSignal {
