@@ -28,10 +28,11 @@ const calmShare = 0.6;
 /** Memory counts from then on: code is compiled, and the large transactions and faults of a life have been met once. */
 const warmMs = 120_000;
 /**
- * What a process may need, and by how much that may grow from the first third of its life to the last one: the heap stays at 23 MB, while what the
- * C library keeps of freed buffers grows for about eight minutes, and then no more.
+ * What a process may need, and by how much that may grow from the first third of its life to the last one. What rows on their way need at the most (a
+ * stream that is behind, two epochs, a transaction in pieces) is met by chance, later in one run than in another, and V8 and the C library give it back slowly:
+ * 20 to 40 MB in ten minutes are no leak, and a leak that is less is found by `--hours`.
  */
-const limits = { peakMb: 350, growthMb: 30 };
+const limits = { peakMb: 350, growthMb: 60 };
 
 interface Life {
   readonly begunMs: number;
