@@ -15,7 +15,7 @@ export function measuredTable(folder: URL): string {
   const { machine, figures, file } = newest;
   // A figure says something only next to what it is compared with; the others are in the file.
   const rows = figures.filter((figure) => figure.ratio !== undefined).map((figure) => {
-    const against = `${figure.ratio?.toFixed(2)} × ${figure.baseline ?? ''}`;
+    const against = `${figure.ratio?.toFixed(2)} × ${(figure.baseline ?? '').replaceAll('|', '\\|')}`;
     return `| ${figure.case} | ${figure.figure} | ${numberText(figure.value)} ${figure.unit} | ${against} | ${reachText(figure)} |`;
   });
   return [
