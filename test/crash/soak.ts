@@ -29,10 +29,10 @@ const calmShare = 0.6;
 const warmMs = 120_000;
 /**
  * What a process may need, and by how much that may grow from the first third of its life to the last one. What rows on their way need at the most (a
- * stream that is behind, two epochs, a transaction in pieces) is met by chance, later in one run than in another, and V8 and the C library give it back slowly:
- * 20 to 40 MB in ten minutes are no leak, and a leak that is less is found by `--hours`.
+ * stream that is behind, two epochs, a transaction in pieces) is met by chance, later in one run than in another, and V8 keeps the heap that it took then:
+ * up to 70 MB have been seen in ten minutes with 28 MB of objects at the end. A leak that is less than the limit is found by `--hours`.
  */
-const limits = { peakMb: 350, growthMb: 60 };
+const limits = { peakMb: 350, growthMb: 100 };
 
 interface Life {
   readonly begunMs: number;
