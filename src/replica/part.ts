@@ -226,7 +226,6 @@ export class Part {
     await this.indexing.afterLoad(routes, new Set(missing.map(tableAddress)), signal);
   }
 
-
   /**
    * Loads tables while the others are followed. Behind their snapshots the stream is kept; when they are loaded it is read again from there, with
    * the changes of these tables only, since the others have theirs. Returns that position, or undefined when the signal aborts.
